@@ -1,0 +1,232 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Defaults of a configuration.
+const (
+	DefaultQueue      = "default"
+	DefaultJobType    = "process-data" // what a post without a type is
+	DefaultMax        = 20
+	DefaultTimeout    = Duration(time.Hour)
+	DefaultVisibility = Duration(30 * time.Second)
+	DefaultRetention  = Duration(4 * 24 * time.Hour)
+	MaxQueues         = 256
+	MaxTypes          = 256
+	MaxConfigBytes    = 1 << 20
+)
+
+// BuiltinTypes are the job types that the processor does by itself, with no command.
+func BuiltinTypes() []string { return []string{"process-data", "probe", "store-event"} }
+
+// Config is queues and job types: the YAML that `tallyman dev --config` reads and the chart renders.
+type Config struct {
+	Queues []Queue `json:"queues"`
+}
+
+// Queue is one SQS queue with its job types.
+type Queue struct {
+	Name        string    `json:"name"`
+	URL         string    `json:"url,omitempty"`         // of the SQS queue; `tallyman dev` makes its own
+	DeadLetter  string    `json:"deadLetter,omitempty"`  // URL of its dead-letter queue
+	Image       string    `json:"image,omitempty"`       // the image of your own program
+	Max         int       `json:"max,omitempty"`         // units at a time
+	Timeout     Duration  `json:"timeout,omitempty"`     // of an attempt, where its type has none
+	Visibility  Duration  `json:"visibility,omitempty"`  // how long SQS hides a received message
+	Retention   Duration  `json:"retention,omitempty"`   // how long SQS keeps a message
+	DefaultType string    `json:"defaultType,omitempty"` // what a foreign message is; by default the first type
+	Types       []JobType `json:"types"`
+}
+
+// JobType is a kind of work.
+type JobType struct {
+	Name    string          `json:"name"`
+	Command []string        `json:"command,omitempty"` // your own program; none for a built-in type
+	Schema  json.RawMessage `json:"schema,omitempty"`  // JSON Schema of the payload
+	Timeout Duration        `json:"timeout,omitempty"` // of an attempt
+	Reruns  *Reruns         `json:"reruns,omitempty"`
+}
+
+// Reruns asks for further runs of a job that failed, for outages longer than Kubernetes' back-off.
+type Reruns struct {
+	Max      int      `json:"max"`
+	Delay    Duration `json:"delay"`
+	MaxDelay Duration `json:"maxDelay"`
+}
+
+// Duration is written as digits and one unit: 500ms, 30s, 10m, 4h.
+type Duration time.Duration
+
+func (d Duration) String() string {
+	t := time.Duration(d)
+	for _, u := range []struct {
+		size time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if t >= u.size && t%u.size == 0 {
+			return fmt.Sprintf("%d%s", t/u.size, u.name)
+		}
+	}
+	return fmt.Sprintf("%dms", t/time.Millisecond)
+}
+
+// MarshalJSON writes digits and a unit.
+func (d Duration) MarshalJSON() ([]byte, error) { return []byte(`"` + d.String() + `"`), nil }
+
+// UnmarshalJSON reads digits and a unit.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return fmt.Errorf("a duration is a string like \"30s\", not %s", b)
+	}
+	t, err := time.ParseDuration(s)
+	digits := strings.TrimRight(s, "msh")
+	if err != nil || t <= 0 || strings.Trim(digits, "0123456789") != "" || len(digits) > 9 {
+		return fmt.Errorf("%q is not a duration like 500ms, 30s, 10m or 4h", s)
+	}
+	*d = Duration(t)
+	return nil
+}
+
+// DecodeConfig reads a configuration as JSON, fills in the defaults, and names every fault in one error.
+func DecodeConfig(b []byte) (Config, error) {
+	if len(b) > MaxConfigBytes {
+		return Config{}, Errorf(CodeTooLarge, "", "%d bytes of configuration, at most %d are allowed", len(b), MaxConfigBytes)
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	var c Config
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	c.setDefaults()
+	if err := c.validate(); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return c, nil
+}
+
+func (c *Config) setDefaults() {
+	for i := range c.Queues {
+		q := &c.Queues[i]
+		q.Max = orDefault(q.Max, DefaultMax)
+		q.Timeout = orDefault(q.Timeout, DefaultTimeout)
+		q.Visibility = orDefault(q.Visibility, DefaultVisibility)
+		q.Retention = orDefault(q.Retention, DefaultRetention)
+		for j := range q.Types {
+			q.Types[j].Timeout = orDefault(q.Types[j].Timeout, q.Timeout)
+		}
+		if q.DefaultType == "" && len(q.Types) > 0 {
+			q.DefaultType = q.Types[0].Name
+		}
+	}
+}
+
+func orDefault[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
+
+func (c *Config) validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if len(c.Queues) == 0 || len(c.Queues) > MaxQueues {
+		fault("queues: 1 to %d are needed, there are %d", MaxQueues, len(c.Queues))
+	}
+	seen := make(map[string]bool)
+	for i := range c.Queues {
+		q := &c.Queues[i]
+		if seen[q.Name] {
+			fault("queues[%d].name: %q stands twice", i, q.Name)
+		}
+		seen[q.Name] = true
+		q.validate(fmt.Sprintf("queues[%d]", i), fault)
+	}
+	return errors.Join(faults...)
+}
+
+func (q *Queue) validate(at string, fault func(string, ...any)) {
+	if !ValidToken(q.Name) {
+		fault("%s.name: %q must be 1 to 64 of A-Z a-z 0-9 _ -", at, q.Name)
+	}
+	if q.Max < 1 || q.Max > 10_000 {
+		fault("%s.max: %d must be 1 to 10000", at, q.Max)
+	}
+	if q.Visibility > Duration(12*time.Hour) {
+		fault("%s.visibility: %s is more than SQS's 12h", at, q.Visibility)
+	}
+	if len(q.Types) == 0 || len(q.Types) > MaxTypes {
+		fault("%s.types: 1 to %d are needed, there are %d", at, MaxTypes, len(q.Types))
+	}
+	seen := make(map[string]bool)
+	for j := range q.Types {
+		t := &q.Types[j]
+		if seen[t.Name] {
+			fault("%s.types[%d].name: %q stands twice", at, j, t.Name)
+		}
+		seen[t.Name] = true
+		t.validate(fmt.Sprintf("%s.types[%d]", at, j), fault)
+	}
+	if len(q.Types) > 0 && !seen[q.DefaultType] {
+		fault("%s.defaultType: there is no type %q in this queue", at, q.DefaultType)
+	}
+}
+
+func (t *JobType) validate(at string, fault func(string, ...any)) {
+	if !ValidToken(t.Name) || t.Name == NoType {
+		fault("%s.name: %q must be 1 to 64 of A-Z a-z 0-9 _ -, and not _ alone", at, t.Name)
+	}
+	builtin := false
+	for _, b := range BuiltinTypes() {
+		builtin = builtin || b == t.Name
+	}
+	if len(t.Command) == 0 && !builtin {
+		fault("%s.command: %q is not a built-in type (%s), so it needs a command", at, t.Name, strings.Join(BuiltinTypes(), ", "))
+	}
+	if t.Timeout > Duration(MaxTimeoutSecs*time.Second) {
+		fault("%s.timeout: %s is more than %ds", at, t.Timeout, MaxTimeoutSecs)
+	}
+	if r := t.Reruns; r != nil && (r.Max < 1 || r.Max > 100 || r.Delay <= 0 || r.MaxDelay < r.Delay) {
+		fault("%s.reruns: max must be 1 to 100, and maxDelay at least delay", at)
+	}
+}
+
+// Queue finds a queue by name; nil where there is none.
+func (c *Config) Queue(name string) *Queue {
+	for i := range c.Queues {
+		if c.Queues[i].Name == name {
+			return &c.Queues[i]
+		}
+	}
+	return nil
+}
+
+// Type finds a job type by name; nil where there is none.
+func (q *Queue) Type(name string) *JobType {
+	for i := range q.Types {
+		if q.Types[i].Name == name {
+			return &q.Types[i]
+		}
+	}
+	return nil
+}
+
+// DevConfig is what `tallyman dev` runs without a --config: one queue with every built-in type.
+func DevConfig() Config {
+	q := Queue{Name: DefaultQueue, DefaultType: "probe"}
+	for _, name := range BuiltinTypes() {
+		q.Types = append(q.Types, JobType{Name: name})
+	}
+	c := Config{Queues: []Queue{q}}
+	c.setDefaults()
+	return c
+}

@@ -1,0 +1,23 @@
+// Package contract holds the words on the wire: what a task, an event, a claim, a job document, the
+// stats and the configuration look like, what everything is called, and the closed sets of error codes
+// and failure reasons. The Rust processor has the same words in src/contract.rs; the two are held
+// together by testdata/, a directory of raw bytes that both test suites enumerate.
+//
+// The map:
+//
+//	task.go      the message on SQS that carries a run
+//	event.go     one fact in a job's life, a CloudEvent on the stream
+//	claim.go     the two records of the claim: a unit's and a run's
+//	job.go       the job document that the aggregator keeps
+//	stats.go     what events add up to
+//	schedule.go  a rule that makes jobs in time
+//	config.go    queues and job types, one shape for `tallyman dev` and the chart
+//	names.go     every subject, stream, bucket, key and header; nothing else formats one
+//	id.go        job ids: UUIDv7, or derived by a hash so that a repeat is the same job
+//	reason.go    why an attempt ended badly: a closed set, in order
+//	error.go     what can be wrong with bytes or a request: a closed set of codes
+//	object.go    decoding that Go and Rust agree on, byte for byte
+//	time.go      timestamps with exactly one spelling
+//
+// It imports only the standard library, and everything else imports it.
+package contract

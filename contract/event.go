@@ -1,0 +1,332 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+)
+
+// Kind is what an event says happened.
+type Kind string
+
+// Facts of a job.
+const (
+	Submitted        Kind = "submitted"         // a run exists; carries the whole task
+	Queued           Kind = "queued"            // SQS has accepted the run's task
+	Claimed          Kind = "claimed"           // a unit owns the run; attempt n begins
+	Started          Kind = "started"           // the work begins
+	AttemptFailed    Kind = "attempt-failed"    // the attempt ended badly
+	AttemptDisrupted Kind = "attempt-disrupted" // Kubernetes took the pod away; no retry is spent
+	Succeeded        Kind = "succeeded"         // the run's work is done
+	Failed           Kind = "failed"            // no attempt is left
+	CancelledKind    Kind = "cancelled"         // by request
+)
+
+// Facts of a unit: counted, but they make no job known and move none.
+const (
+	Noop        Kind = "noop"         // a pod found no message
+	Duplicate   Kind = "duplicate"    // a second copy of a run's message was dropped
+	Rejected    Kind = "rejected"     // a message that nobody can read
+	ClaimFailed Kind = "claim-failed" // a pod never came to claim
+)
+
+// Kinds lists the facts of a job in the order of a life. Callers must not change it.
+func Kinds() []Kind {
+	return []Kind{Submitted, Queued, Claimed, Started, AttemptFailed, AttemptDisrupted, Succeeded, Failed, CancelledKind}
+}
+
+// OfUnit tells whether the fact is a unit's, not a job's.
+func (k Kind) OfUnit() bool {
+	return k == Noop || k == Duplicate || k == Rejected || k == ClaimFailed
+}
+
+// OfRun tells whether the fact is a whole run's, so that its attempt is 0.
+func (k Kind) OfRun() bool {
+	return k == Submitted || k == Queued || k == Failed || k == CancelledKind
+}
+
+// Ends tells whether the fact ends a run.
+func (k Kind) Ends() bool { return k == Succeeded || k == Failed || k == CancelledKind }
+
+// Known tells whether k is of the closed set.
+func (k Kind) Known() bool {
+	switch k {
+	case Claimed, Started, AttemptFailed, AttemptDisrupted, Succeeded:
+		return true
+	}
+	return k.OfUnit() || k.OfRun()
+}
+
+// Source is the component that says an event.
+type Source string
+
+const (
+	SourceAPI       Source = "api"
+	SourceScheduler Source = "scheduler"
+	SourceProcessor Source = "processor"
+	SourceBridge    Source = "bridge"
+)
+
+// Limits of an event.
+const (
+	MaxEventBytes   = 1 << 20 // NATS's own default for a message
+	MaxMessageBytes = 1 << 10
+	MaxTailBytes    = 4 << 10
+	MaxResultBytes  = 32 << 10
+	MaxAttempts     = 32 // of one unit; a 33rd pod closes it failed
+	MaxNameBytes    = 253
+
+	typePrefix  = "dev.tallyman.job."
+	typeVersion = ".v1"
+)
+
+// Event is one fact. Kind, Job (or Unit), Run and Attempt are its identity, together with Source.
+type Event struct {
+	Kind    Kind
+	Source  Source
+	Time    Time   // when it happened
+	Queue   string // the queue of the job or of the unit
+	Type    string // the job type; NoType for a unit's fact
+	JobID   string // "" for most facts of a unit
+	Run     int
+	Attempt int // 0 for a fact of a whole run
+
+	SubmittedAt Time   // of the job: derived ids tell no age
+	Task        []byte // submitted: the envelope, whole
+
+	Unit      string // the unit's UID
+	Pod       string // the pod's UID
+	PodName   string
+	Receipt   string // ReceiptHash of the message that a unit's fact speaks of
+	Cluster   string
+	Namespace string
+	Name      string // of the Kubernetes Job
+	Node      string
+
+	Reason     Reason
+	ExitCode   *int
+	Message    string // one or two sentences for a person
+	Tail       string // the last lines of the attempt's output
+	Result     json.RawMessage
+	DurationMS int // of the attempt's work
+}
+
+type eventWire struct {
+	SpecVersion string    `json:"specversion"`
+	ID          string    `json:"id"`
+	Source      Source    `json:"source"`
+	Type        string    `json:"type"`
+	Subject     string    `json:"subject"`
+	Time        Time      `json:"time"`
+	ContentType string    `json:"datacontenttype"`
+	Data        eventData `json:"data"`
+}
+
+type eventData struct {
+	Queue       string          `json:"queue"`
+	Type        string          `json:"type,omitempty"`
+	JobID       string          `json:"jobId,omitempty"`
+	Run         int             `json:"run,omitempty"`
+	Attempt     int             `json:"attempt,omitempty"`
+	SubmittedAt Time            `json:"submittedAt,omitzero"`
+	Task        []byte          `json:"task,omitempty"`
+	Unit        string          `json:"unit,omitempty"`
+	Pod         string          `json:"pod,omitempty"`
+	PodName     string          `json:"podName,omitempty"`
+	Receipt     string          `json:"receipt,omitempty"`
+	Cluster     string          `json:"cluster,omitempty"`
+	Namespace   string          `json:"namespace,omitempty"`
+	Name        string          `json:"name,omitempty"`
+	Node        string          `json:"node,omitempty"`
+	Reason      Reason          `json:"reason,omitempty"`
+	ExitCode    *int            `json:"exitCode,omitempty"`
+	Message     string          `json:"message,omitempty"`
+	Tail        string          `json:"tail,omitempty"`
+	Result      json.RawMessage `json:"result,omitempty"`
+	DurationMS  int             `json:"durationMs,omitempty"`
+}
+
+// ID is the derived identity of the fact, the CloudEvents id.
+func (e *Event) ID() string {
+	if !e.Kind.OfUnit() {
+		return EventID(e.JobID, e.Run, e.Attempt, e.Kind)
+	}
+	receipt := e.Receipt
+	if receipt == "" {
+		receipt = NoType
+	}
+	return e.Unit + "/" + e.Pod + "/" + receipt + "/" + string(e.Kind)
+}
+
+// MsgID is what JetStream sees repeats by.
+func (e *Event) MsgID() string { return MsgID(e.ID(), e.Source) }
+
+// Subject is where the event is published.
+func (e *Event) Subject() string {
+	if e.Kind.OfUnit() {
+		return EventSubject(e.Queue, NoType, e.Kind, e.Unit)
+	}
+	return EventSubject(e.Queue, e.Type, e.Kind, e.JobID)
+}
+
+// about is the CloudEvents subject: the job, or the unit for a unit's fact.
+func (e *Event) about() string {
+	if e.Kind.OfUnit() {
+		return e.Unit
+	}
+	return e.JobID
+}
+
+// Encode writes the CloudEvent, and refuses one that DecodeEvent would refuse. Texts are cut to their
+// limits here, so that no writer can lose an event to a long message.
+func (e *Event) Encode() ([]byte, error) {
+	w := eventWire{
+		SpecVersion: "1.0", ID: e.ID(), Source: e.Source, Type: typePrefix + string(e.Kind) + typeVersion,
+		Subject: e.about(), Time: e.Time, ContentType: "application/json",
+		Data: eventData{
+			Queue: e.Queue, Type: e.Type, JobID: e.JobID, Run: e.Run, Attempt: e.Attempt,
+			SubmittedAt: e.SubmittedAt, Task: e.Task, Unit: e.Unit, Pod: e.Pod, PodName: e.PodName,
+			Receipt: e.Receipt, Cluster: e.Cluster, Namespace: e.Namespace, Name: e.Name, Node: e.Node,
+			Reason: e.Reason, ExitCode: e.ExitCode, Message: CutText(e.Message, MaxMessageBytes),
+			Tail: CutTail(e.Tail, MaxTailBytes), Result: e.Result, DurationMS: e.DurationMS,
+		},
+	}
+	if e.Kind.OfUnit() {
+		w.Data.Type = ""
+	}
+	b, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := DecodeEvent(b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// DecodeEvent reads a CloudEvent of ours. A kind that is not known has CodeUnknownVersion.
+func DecodeEvent(b []byte) (Event, error) {
+	o, err := openObject(b, MaxEventBytes)
+	if err != nil {
+		return Event{}, err
+	}
+	o.word("specversion", true, func(s string) bool { return s == "1.0" }, "1.0")
+	e := Event{Kind: readKind(o), Time: o.time("time", true)}
+	e.Source = Source(o.word("source", true, validSource, "api, scheduler, processor or bridge"))
+	id := o.text("id", true, 512)
+	subject := o.text("subject", true, MaxToken)
+	raw := o.want("data", true)
+	if o.err != nil {
+		return Event{}, o.err
+	}
+	d, err := splitObject(raw, "data.")
+	if err != nil {
+		return Event{}, err
+	}
+	e.readData(d)
+	switch {
+	case d.err != nil:
+		return Event{}, d.err
+	case subject != e.about():
+		return Event{}, Errorf(CodeInvalidValue, "subject", "is not what the data says: %s", e.about())
+	case id != e.ID():
+		return Event{}, Errorf(CodeInvalidValue, "id", "is not what the data says: %s", e.ID())
+	}
+	return e, nil
+}
+
+func readKind(o *object) Kind {
+	s := o.text("type", true, 128)
+	if o.err != nil {
+		return ""
+	}
+	name, ok := strings.CutPrefix(s, typePrefix)
+	kind, ok2 := strings.CutSuffix(name, typeVersion)
+	if !ok || !ok2 || !Kind(kind).Known() {
+		o.fail(CodeUnknownVersion, "type", "%q is not known here", CutText(s, 80))
+	}
+	return Kind(kind)
+}
+
+func validSource(s string) bool {
+	switch Source(s) {
+	case SourceAPI, SourceScheduler, SourceProcessor, SourceBridge:
+		return true
+	}
+	return false
+}
+
+func (e *Event) readData(d *object) {
+	e.Queue = d.token("queue", true)
+	unit := e.Kind.OfUnit()
+	e.JobID = d.jobID("jobId", !unit)
+	if !unit || d.has("run") {
+		e.Run = d.integer("run", true, 1, MaxRun)
+	}
+	e.SubmittedAt = d.time("submittedAt", !unit)
+	switch {
+	case unit:
+		e.Type = NoType
+	default:
+		e.Type = d.token("type", true)
+		if e.Kind.OfRun() {
+			d.absent("attempt", "a fact of a whole run has none")
+		} else {
+			e.Attempt = d.integer("attempt", true, 1, MaxAttempts+1)
+		}
+	}
+	e.Task = d.bytes("task", e.Kind == Submitted, MaxEnvelopeBytes)
+	e.Unit = d.token("unit", unit)
+	e.Pod = d.token("pod", unit)
+	e.PodName = d.label("podName", false, MaxNameBytes)
+	e.Receipt = d.token("receipt", false)
+	e.Cluster = d.label("cluster", false, MaxNameBytes)
+	e.Namespace = d.label("namespace", false, MaxNameBytes)
+	e.Name = d.label("name", false, MaxNameBytes)
+	e.Node = d.label("node", false, MaxNameBytes)
+	e.readOutcome(d)
+}
+
+func (e *Event) readOutcome(d *object) {
+	e.Reason = Reason(d.word("reason", e.Kind == AttemptFailed || e.Kind == Failed || e.Kind == ClaimFailed,
+		func(s string) bool { return Reason(s).Known() }, "of the closed set of reasons"))
+	if d.has("exitCode") {
+		n := d.integer("exitCode", false, 0, 255)
+		e.ExitCode = &n
+	}
+	e.Message = d.text("message", false, MaxMessageBytes)
+	e.Tail = d.text("tail", false, MaxTailBytes)
+	e.Result = bytes.Clone(d.raw("result")) // null is a result like any other
+	if len(e.Result) > MaxResultBytes {
+		d.fail(CodeTooLarge, "result", "at most %d bytes", MaxResultBytes)
+	}
+	if d.has("durationMs") {
+		e.DurationMS = d.integer("durationMs", false, 0, 1<<40)
+	}
+}
+
+// absent refuses a field that must not be there.
+func (o *object) absent(key, why string) {
+	if o.has(key) {
+		o.fail(CodeInvalidValue, key, "%s", why)
+	}
+}
+
+// CutText cuts s to limit bytes at a character, with an ellipsis where it was cut.
+func CutText(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= limit {
+		return s
+	}
+	const ellipsis = "…"
+	return strings.ToValidUTF8(s[:limit-len(ellipsis)], "") + ellipsis
+}
+
+// CutTail keeps the last limit bytes of s, from a character on.
+func CutTail(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[len(s)-limit:], "")
+}

@@ -1,0 +1,108 @@
+package contract
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Streams and buckets. Installs that share a NATS have an account each, so no name has a prefix.
+const (
+	StreamEvents    = "EVENTS"
+	BucketClaims    = "claims"
+	BucketJobs      = "jobs"
+	BucketSchedules = "schedules"
+	BucketOutput    = "output"
+	BucketLeases    = "leases"
+)
+
+// Subjects as they are published, and the transform by which the stream stores them. The partition is a
+// hash of the fourth wildcard, the job id, so a job's events are in one partition whatever they say.
+const (
+	EventSubjects    = "jobs.events.*.*.*.*"
+	EventStored      = "jobs.log.{{partition(8,4)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}"
+	ProgressSubjects = "jobs.progress.*.*.*"
+	ScalingSubjects  = "jobs.scaling.*.*"
+)
+
+// Keys of the bucket "jobs" that are not a job's, and of the bucket "leases".
+const (
+	KeyStats       = "stats"
+	KeyAttention   = "attention"
+	KeyCheckpoint  = "ckpt"
+	LeaseScheduler = "scheduler"
+	LeaseLedger    = "aggregator"
+)
+
+// Attributes and headers.
+const (
+	AttributeVersion     = "tallyman-v"  // SQS message attribute: this message is our envelope
+	AttributeTraceParent = "traceparent" // SQS message attribute: W3C trace context
+	HeaderMsgID          = "Nats-Msg-Id"
+	HeaderTraceParent    = "traceparent"
+	HeaderExpectedSeq    = "Nats-Expected-Last-Subject-Sequence"
+	HeaderContentType    = "Content-Type"
+	ContentTypeEvent     = "application/cloudevents+json"
+)
+
+// NoType stands for the job type in the subject of a unit's fact.
+const NoType = "_"
+
+// EventSubject is where an event is published; last is the job id, or the unit for a unit's fact.
+func EventSubject(queue, jobType string, kind Kind, last string) string {
+	return "jobs.events." + queue + "." + jobType + "." + string(kind) + "." + last
+}
+
+// ProgressSubject is where the progress of a running job is published; it is not stored.
+func ProgressSubject(queue, jobType, jobID string) string {
+	return "jobs.progress." + queue + "." + jobType + "." + jobID
+}
+
+// ScalingSubject is where Kubernetes Events of units and ScaledJobs are mirrored.
+func ScalingSubject(queue, reason string) string { return "jobs.scaling." + queue + "." + reason }
+
+// EventID is the identity of a job's fact.
+func EventID(jobID string, run, attempt int, kind Kind) string {
+	return fmt.Sprintf("%s/%d/%d/%s", jobID, run, attempt, kind)
+}
+
+// UnitEventID is the identity of a unit's fact; receipt is the handle of the message it speaks of, or
+// "" where there was none.
+func UnitEventID(unit, pod, receipt string, kind Kind) string {
+	hash := NoType
+	if receipt != "" {
+		hash = ReceiptHash(receipt)
+	}
+	return unit + "/" + pod + "/" + hash + "/" + string(kind)
+}
+
+// MsgID is what JetStream sees repeats by: two sources may say the same fact, each once.
+func MsgID(id string, source Source) string { return id + "/" + string(source) }
+
+// UnitKey is the key of a unit's record in the bucket "claims".
+func UnitKey(queue, unit string) string { return queue + ".unit." + unit }
+
+// RunKey is the key of a run's record in the bucket "claims".
+func RunKey(queue, jobID string, run int) string {
+	return queue + ".run." + jobID + "." + strconv.Itoa(run)
+}
+
+// UnitKeys matches the records of every unit of a queue; "*" for every queue.
+func UnitKeys(queue string) string { return queue + ".unit.*" }
+
+// JobKey is the key of a job's document in the bucket "jobs".
+func JobKey(jobID string) string { return "job." + jobID }
+
+// JobIDOfKey gives the job id of a document's key, and false for every other key.
+func JobIDOfKey(key string) (string, bool) { return strings.CutPrefix(key, "job.") }
+
+// OutputKey is the key of an attempt's last output in the bucket "output".
+func OutputKey(queue, jobID string, run, attempt int) string {
+	return queue + "." + jobID + "." + strconv.Itoa(run) + "." + strconv.Itoa(attempt)
+}
+
+// BucketSubject is the subject of a key of a bucket, for those who publish to it with headers.
+func BucketSubject(bucket, key string) string { return "$KV." + bucket + "." + key }
+
+// BucketStream is the stream that holds a bucket.
+func BucketStream(bucket string) string { return "KV_" + bucket }
