@@ -1,0 +1,11 @@
+// Package stream is the only door to NATS. It knows connections, the stream EVENTS, buckets and leases;
+// it knows nothing of what an event means.
+//
+//	stream.go    connecting, and being ready
+//	settings.go  every stream and bucket with its settings: made, or checked and named when wrong
+//	events.go    publishing an event with an ack, following all of them in order, reading one
+//	bucket.go    keys, compare-and-set, watching
+//	commit.go    many keys in one atomic batch, fenced by the revision of the last
+//	lease.go     one leader among several; saves work, never guards correctness
+//	error.go     three errors that callers branch on
+package stream

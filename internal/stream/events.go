@@ -1,0 +1,174 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tallyman/contract"
+)
+
+// Stored is an event as the stream holds it.
+type Stored struct {
+	Seq     uint64
+	At      time.Time // when the stream stored it
+	Pending uint64    // how many are still to come behind it; 0: this is the newest
+	Raw     []byte
+	Event   contract.Event
+	Fault   error // why Event could not be read; it is then the zero value
+}
+
+// Publish says an event and waits until the stream has it. A repeat within the window of duplicates gives
+// the sequence of the first. ErrUnavailable: it may or may not be stored; say it again.
+func (s *Stream) Publish(ctx context.Context, e contract.Event) (uint64, error) {
+	b, err := e.Encode()
+	if err != nil {
+		return 0, fmt.Errorf("event %s: %w", e.ID(), err)
+	}
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	ack, err := s.js.PublishMsg(ctx, &nats.Msg{
+		Subject: e.Subject(), Data: b,
+		Header: nats.Header{
+			contract.HeaderMsgID:       {e.MsgID()},
+			contract.HeaderContentType: {contract.ContentTypeEvent},
+		},
+	})
+	if err != nil {
+		return 0, wrap(err, "publish event", e.ID())
+	}
+	return ack.Sequence, nil
+}
+
+// Info is where the stream of events begins and ends. Created tells one stream from its successor.
+type Info struct {
+	Created     time.Time
+	First, Last uint64
+}
+
+// Info asks the stream's leader.
+func (s *Stream) Info(ctx context.Context) (Info, error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	str, err := s.js.Stream(ctx, contract.StreamEvents)
+	if err != nil {
+		return Info{}, wrap(err, "look at stream", contract.StreamEvents)
+	}
+	i := str.CachedInfo()
+	return Info{Created: i.Created.UTC(), First: i.State.FirstSeq, Last: i.State.LastSeq}, nil
+}
+
+// Event reads one event. ErrNotFound: it is not stored yet, or no more.
+func (s *Stream) Event(ctx context.Context, seq uint64) (Stored, error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	str, err := s.js.Stream(ctx, contract.StreamEvents)
+	if err != nil {
+		return Stored{}, wrap(err, "look at stream", contract.StreamEvents)
+	}
+	m, err := str.GetMsg(ctx, seq)
+	if err != nil {
+		return Stored{}, wrap(err, "read event", fmt.Sprint(seq))
+	}
+	st := Stored{Seq: m.Sequence, At: m.Time, Raw: m.Data}
+	st.Event, st.Fault = contract.DecodeEvent(m.Data)
+	return st, nil
+}
+
+// Follow hands every event from seq on to fn, in order, those that come later too, until ctx ends or fn
+// gives an error, which it returns. Sequences that the stream no longer has are jumped over; fn sees that
+// by the numbers. It goes on by itself when NATS comes back.
+func (s *Stream) Follow(ctx context.Context, from uint64, fn func(Stored) error) error {
+	cfg := jetstream.OrderedConsumerConfig{}
+	return s.consume(ctx, contract.StreamEvents, cfg, from, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		st := Stored{Seq: meta.Sequence.Stream, At: meta.Timestamp, Pending: meta.NumPending, Raw: m.Data()}
+		st.Event, st.Fault = contract.DecodeEvent(st.Raw)
+		return fn(st)
+	}, nil)
+}
+
+// pullBatch is how many messages one pull asks for: measured best for replays, harmless otherwise.
+const pullBatch = 2000
+
+// consume runs an ordered consumer, and makes a new one behind the last message whenever it breaks.
+// started is called with the number of messages that wait, once, when the first consumer stands.
+func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.OrderedConsumerConfig, from uint64,
+	fn func(jetstream.Msg, *jetstream.MsgMetadata) error, started func(pending uint64) error,
+) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		c := cfg
+		if from > 0 {
+			c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+		}
+		next, err := s.consumeOnce(ctx, name, c, from, fn, &started)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errCallback):
+			return errors.Unwrap(err.(*callbackError))
+		case next != from:
+			wait = 100 * time.Millisecond
+		}
+		from = next
+		s.log.Warn("consumer broke, will be made again", "stream", name, "from", from, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// errCallback marks an error that the caller's function gave, which ends the consuming.
+var errCallback = errors.New("callback")
+
+type callbackError struct{ err error }
+
+func (c *callbackError) Error() string        { return c.err.Error() }
+func (c *callbackError) Unwrap() error        { return c.err }
+func (c *callbackError) Is(target error) bool { return target == errCallback }
+
+func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.OrderedConsumerConfig, from uint64,
+	fn func(jetstream.Msg, *jetstream.MsgMetadata) error, started *func(uint64) error,
+) (next uint64, err error) {
+	make, cancel := bound(ctx)
+	cons, err := s.js.OrderedConsumer(make, name, cfg)
+	cancel()
+	if err != nil {
+		return from, wrap(err, "consume", name)
+	}
+	if *started != nil {
+		info, err := cons.Info(ctx)
+		if err != nil {
+			return from, wrap(err, "consume", name)
+		}
+		if err := (*started)(info.NumPending); err != nil {
+			return from, &callbackError{err}
+		}
+		*started = nil
+	}
+	it, err := cons.Messages(jetstream.PullMaxMessages(pullBatch))
+	if err != nil {
+		return from, wrap(err, "consume", name)
+	}
+	defer it.Stop()
+	defer context.AfterFunc(ctx, it.Stop)()
+	for {
+		m, err := it.Next()
+		if err != nil {
+			return from, wrap(err, "consume", name)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return from, wrap(err, "consume", name)
+		}
+		if err := fn(m, meta); err != nil {
+			return from, &callbackError{err}
+		}
+		from = meta.Sequence.Stream + 1
+	}
+}

@@ -1,0 +1,126 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// opTimeout bounds every single request that comes without a deadline.
+const opTimeout = 5 * time.Second
+
+// Options say which NATS to speak to, and as whom.
+type Options struct {
+	URL         string // nats://host:port, several separated by commas
+	Credentials string // path of a .creds file or of an nkey seed; none for an open server
+	Name        string // of this client, for people who list connections
+	Log         *slog.Logger
+	// InProcess skips the socket where the server lives in this process.
+	InProcess nats.InProcessConnProvider
+}
+
+func (o *Options) validate() error {
+	if o.URL == "" && o.InProcess == nil {
+		return errors.New("stream: URL is empty; give the address of NATS, like nats://127.0.0.1:4222")
+	}
+	return nil
+}
+
+// Stream is a connection to NATS. Its methods may be called from many goroutines.
+type Stream struct {
+	nc  *nats.Conn
+	js  jetstream.JetStream
+	log *slog.Logger
+}
+
+// Connect dials NATS once and fails where nobody answers; from then on it reconnects for ever.
+func Connect(ctx context.Context, o Options) (*Stream, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	opts := []nats.Option{
+		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // an unsent publish is an error at once, never a surprise later
+		nats.Timeout(opTimeout),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			o.Log.Warn("nats", "subject", subject, "error", err)
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				o.Log.Warn("nats disconnected", "error", err)
+			}
+		}),
+	}
+	if o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(o.InProcess))
+	}
+	if o.Credentials != "" {
+		opt, err := credentials(o.Credentials)
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, opt)
+	}
+	nc, err := nats.Connect(o.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w: %w", o.URL, ErrUnavailable, err)
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(opTimeout))
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("connect to NATS at %s: %w", o.URL, err)
+	}
+	return &Stream{nc: nc, js: js, log: o.Log}, ctx.Err()
+}
+
+// Close ends the connection at once; every publish that was acknowledged is safe already.
+func (s *Stream) Close() { s.nc.Close() }
+
+// Ready asks the server a question, and says what is wrong where no answer comes.
+func (s *Stream) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	defer cancel()
+	if err := s.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("NATS does not answer: %w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// Subscribe hands core messages of a subject to fn until ctx ends. They are not stored: what is
+// published while nobody listens is gone.
+func (s *Stream) Subscribe(ctx context.Context, subject string, fn func(subject string, data []byte)) error {
+	sub, err := s.nc.Subscribe(subject, func(m *nats.Msg) { fn(m.Subject, m.Data) })
+	if err != nil {
+		return wrap(err, "subscribe to", subject)
+	}
+	<-ctx.Done()
+	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return wrap(err, "unsubscribe from", subject)
+	}
+	return ctx.Err()
+}
+
+// PublishCore sends a message that nobody stores and nobody acknowledges.
+func (s *Stream) PublishCore(subject string, data []byte) error {
+	return wrap(s.nc.Publish(subject, data), "publish", subject)
+}
+
+// bound gives every request a deadline.
+func bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, opTimeout)
+}

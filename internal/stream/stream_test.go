@@ -1,0 +1,287 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+	"tallyman/internal/testenv"
+)
+
+// event is a valid one, told apart from others by its job.
+func event(t *testing.T, n int) contract.Event {
+	t.Helper()
+	id := contract.KeyID("test", fmt.Sprint(n))
+	at := contract.At(time.Date(2026, 11, 21, 16, 0, n%60, 0, time.UTC))
+	return contract.Event{
+		Kind: contract.Queued, Source: contract.SourceAPI, Time: at, Queue: "default", Type: "probe",
+		JobID: id, Run: 1, SubmittedAt: at,
+	}
+}
+
+func bucket(t *testing.T, s *stream.Stream, name string) *stream.Bucket {
+	t.Helper()
+	b, err := s.Bucket(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestPublishIsIdempotentAndFollowedInOrder(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	for n := range 5 {
+		for range 2 { // the second time is a repeat of the same id
+			seq, err := s.Publish(t.Context(), event(t, n))
+			if err != nil || seq != uint64(n+1) {
+				t.Fatalf("event %d: sequence %d, error %v", n, seq, err)
+			}
+		}
+	}
+	var got []uint64
+	stop := errors.New("enough")
+	err := s.Follow(t.Context(), 2, func(st stream.Stored) error {
+		got = append(got, st.Seq)
+		if st.Fault != nil || st.Event.JobID != event(t, int(st.Seq)-1).JobID {
+			t.Errorf("sequence %d holds %+v, fault %v", st.Seq, st.Event, st.Fault)
+		}
+		if st.Pending == 0 {
+			return stop
+		}
+		return nil
+	})
+	if !errors.Is(err, stop) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]uint64{2, 3, 4, 5}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStoredSubjectsAreFewAndPartitionedByJob(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	if _, err := s.Publish(t.Context(), event(t, 1)); err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Event(t.Context(), 1)
+	if err != nil || st.Event.Queue != "default" {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	if _, err := s.Event(t.Context(), 2); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("an absent sequence: %v", err)
+	}
+	info, err := s.Info(t.Context())
+	if err != nil || info.First != 1 || info.Last != 1 || info.Created.IsZero() {
+		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+func TestFollowIsLiveAndEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	seen := make(chan uint64, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- s.Follow(ctx, 0, func(st stream.Stored) error { seen <- st.Seq; return nil })
+	}()
+	for n := range 3 {
+		if _, err := s.Publish(t.Context(), event(t, n)); err != nil {
+			t.Fatal(err)
+		}
+		if seq := <-seen; seq != uint64(n+1) {
+			t.Fatalf("saw %d", seq)
+		}
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestBucketComparesAndSets(t *testing.T) {
+	t.Parallel()
+	b := bucket(t, testenv.NATS(t), contract.BucketClaims)
+	ctx := t.Context()
+	if _, err := b.Get(ctx, "q.unit.a"); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("absent: %v", err)
+	}
+	rev, err := b.Create(ctx, "q.unit.a", []byte("1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Create(ctx, "q.unit.a", []byte("2")); !errors.Is(err, stream.ErrConflict) {
+		t.Errorf("create over a value: %v", err)
+	}
+	rev2, err := b.Update(ctx, "q.unit.a", []byte("2"), rev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Update(ctx, "q.unit.a", []byte("3"), rev); !errors.Is(err, stream.ErrConflict) {
+		t.Errorf("update of an old revision: %v", err)
+	}
+	if err := b.Delete(ctx, "q.unit.a", rev); !errors.Is(err, stream.ErrConflict) {
+		t.Errorf("delete of an old revision: %v", err)
+	}
+	if err := b.Delete(ctx, "q.unit.a", rev2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Create(ctx, "q.unit.a", []byte("4")); err != nil {
+		t.Errorf("create after a delete: %v", err)
+	}
+}
+
+func TestWatchLoadsThenFollows(t *testing.T) {
+	t.Parallel()
+	for _, present := range []int{0, 3} {
+		t.Run(fmt.Sprint(present), func(t *testing.T) {
+			t.Parallel()
+			b := bucket(t, testenv.NATS(t), contract.BucketJobs)
+			for n := range present {
+				if _, err := b.Put(t.Context(), fmt.Sprintf("job.%d", n), []byte("v")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			steps := make(chan string, 10)
+			go b.Watch(ctx, "job.*", func(e stream.Entry) error {
+				steps <- fmt.Sprint(e.Key, " ", string(e.Value), " ", e.Deleted)
+				return nil
+			}, func() error { steps <- "loaded"; return nil })
+			for n := range present {
+				if got, want := <-steps, fmt.Sprintf("job.%d v false", n); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+			if got := <-steps; got != "loaded" {
+				t.Errorf("got %s", got)
+			}
+			rev, _ := b.Put(t.Context(), "job.x", []byte("w"))
+			if err := b.Delete(t.Context(), "job.x", rev); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-steps; got != "job.x w false" {
+				t.Errorf("got %s", got)
+			}
+			if got := <-steps; got != "job.x  true" {
+				t.Errorf("got %s", got)
+			}
+			cancel()
+			list, err := b.List(t.Context(), "job.*")
+			if err != nil || len(list) != present {
+				t.Errorf("list: %d entries, %v", len(list), err)
+			}
+		})
+	}
+}
+
+func TestCommitIsAllOrNothingAndFenced(t *testing.T) {
+	t.Parallel()
+	b := bucket(t, testenv.NATS(t), contract.BucketJobs)
+	ctx := t.Context()
+	changes := make([]stream.Change, stream.MaxCommit)
+	for i := range changes {
+		changes[i] = stream.Change{Key: fmt.Sprintf("job.%d", i), Value: []byte("1")}
+	}
+	rev, err := b.Commit(ctx, changes, stream.Fence{Key: "ckpt", Value: []byte("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := b.Get(ctx, "ckpt")
+	if err != nil || e.Revision != rev {
+		t.Fatalf("the fence is at %d, the commit said %d, %v", e.Revision, rev, err)
+	}
+	stale := []stream.Change{{Key: "job.0", Value: []byte("2")}, {Key: "job.new", Value: []byte("2")}}
+	if _, err := b.Commit(ctx, stale, stream.Fence{Key: "ckpt", Revision: rev - 1}); !errors.Is(err, stream.ErrConflict) {
+		t.Errorf("a stale fence: %v", err)
+	}
+	if e, _ := b.Get(ctx, "job.0"); string(e.Value) != "1" {
+		t.Errorf("a refused commit wrote %q", e.Value)
+	}
+	if _, err := b.Get(ctx, "job.new"); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("a refused commit wrote a key: %v", err)
+	}
+	if _, err := b.Commit(ctx, []stream.Change{{Key: "job.0", Delete: true}}, stream.Fence{Key: "ckpt", Revision: rev}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(ctx, "job.0"); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("a deleted key: %v", err)
+	}
+}
+
+func TestEnsureIsRepeatableAndNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	set := stream.DefaultSettings()
+	if err := s.Ensure(t.Context(), set); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+	set.EventsMaxAge *= 2
+	err := s.Ensure(t.Context(), set)
+	if err == nil || !strings.Contains(err.Error(), "stream EVENTS: max age is 744h0m0s, needed is 1488h0m0s") {
+		t.Errorf("a shorter age than needed: %v", err)
+	}
+	set = stream.DefaultSettings()
+	set.LongestRetention = set.ClaimsMaxAge
+	if err := s.Ensure(t.Context(), set); err == nil {
+		t.Error("claims that age out before their messages were accepted")
+	}
+}
+
+func TestLeaseHasOneLeaderAndPassesOn(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	leads := make(chan string, 2)
+	campaign := func(name string) context.CancelFunc {
+		ctx, cancel := context.WithCancel(t.Context())
+		go s.Lease("test", name).Run(ctx, func(ctx context.Context) error {
+			leads <- name
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		return cancel
+	}
+	stop := campaign("first")
+	if got := <-leads; got != "first" {
+		t.Fatal(got)
+	}
+	defer campaign("second")()
+	select {
+	case got := <-leads:
+		t.Fatalf("%s leads beside the first", got)
+	case <-time.After(stream.LeaseTTL + stream.LeaseTTL/2):
+	}
+	stop()
+	select {
+	case <-leads:
+	case <-time.After(3 * stream.LeaseTTL):
+		t.Fatal("nobody took over")
+	}
+}
+
+func TestAwayIsUnavailable(t *testing.T) {
+	t.Parallel()
+	srv := testenv.NATSServer(t)
+	s := testenv.Dial(t, srv)
+	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	srv.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := s.Publish(ctx, event(t, 1)); !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("publish: %v", err)
+	}
+	if err := s.Ready(ctx); !errors.Is(err, stream.ErrUnavailable) {
+		t.Errorf("ready: %v", err)
+	}
+}
