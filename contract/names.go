@@ -45,6 +45,18 @@ const (
 	ContentTypeEvent     = "application/cloudevents+json"
 )
 
+// Names on Kubernetes objects. KEDA copies every annotation of a ScaledJob to its Kubernetes Jobs, so the
+// bridge learns a unit's queue from the unit itself; an annotation, since a label's value may be neither
+// 64 long nor begin with _ as a queue's name may.
+const (
+	AnnotationQueue = "tallyman.dev/queue"
+	LabelScaledJob  = "scaledjob.keda.sh/name"
+	LabelUnit       = "batch.kubernetes.io/controller-uid" // of a pod: the UID of its Kubernetes Job
+	LabelUnitName   = "batch.kubernetes.io/job-name"
+	ContainerClaim  = "claim" // the init container
+	ContainerRun    = "run"
+)
+
 // NoType stands for the job type in the subject of a unit's fact.
 const NoType = "_"
 
