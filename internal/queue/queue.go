@@ -1,0 +1,93 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+var (
+	// ErrUnavailable: SQS is away, slow or throttles; whether it took the message is unknown. Try again.
+	ErrUnavailable = errors.New("SQS is unavailable")
+	// ErrNoQueue: there is no queue at this URL; somebody has to make it or mend the configuration.
+	ErrNoQueue = errors.New("no such queue")
+)
+
+// Options say which SQS to speak to. All of them may be empty: the SDK's own chain then decides, which
+// on AWS is the pod's identity.
+type Options struct {
+	Endpoint  string // http://127.0.0.1:9324 for a local SQS
+	Region    string
+	AccessKey string // for a local SQS, which asks for none but gets one
+	SecretKey string
+	// CallTimeout bounds one request to SQS, retries included, long polls not; 5 s by default.
+	CallTimeout time.Duration
+}
+
+const defaultCallTimeout = 5 * time.Second
+
+// Client speaks to SQS. Its methods may be called from many goroutines.
+type Client struct {
+	sqs     *sqs.Client
+	timeout time.Duration
+
+	mu      sync.Mutex
+	batches map[string]*batcher // by queue URL; as many as the configuration has queues
+}
+
+// Open makes a client; it does not speak to SQS yet.
+func Open(ctx context.Context, o Options) (*Client, error) {
+	var load []func(*config.LoadOptions) error
+	if o.Region != "" {
+		load = append(load, config.WithRegion(o.Region))
+	}
+	if o.AccessKey != "" {
+		load = append(load, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, "")))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("SQS client: %w", err)
+	}
+	if cfg.Region == "" {
+		return nil, errors.New("SQS client: no region; set AWS_REGION")
+	}
+	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.MaxIdleConnsPerHost = maxInFlight
+	})
+	if o.CallTimeout == 0 {
+		o.CallTimeout = defaultCallTimeout
+	}
+	client := sqs.NewFromConfig(cfg, func(s *sqs.Options) {
+		if o.Endpoint != "" {
+			s.BaseEndpoint = aws.String(o.Endpoint)
+		}
+	})
+	return &Client{sqs: client, timeout: o.CallTimeout, batches: make(map[string]*batcher)}, nil
+}
+
+// wrap translates an error of the SDK once, at this door.
+func wrap(err error, op, url string) error {
+	if err == nil {
+		return nil
+	}
+	kind := ErrUnavailable
+	var gone *types.QueueDoesNotExist
+	switch {
+	case errors.As(err, &gone):
+		kind = ErrNoQueue
+	case errors.Is(err, context.Canceled):
+		kind = context.Canceled
+	}
+	return fmt.Errorf("%s %s: %w: %w", op, url, kind, err)
+}
