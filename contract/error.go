@@ -29,6 +29,8 @@ const (
 	CodeUnknownQueue   Code = "unknown_queue"   // no queue of that name is configured
 	CodeUnknownType    Code = "unknown_type"    // the queue has no such job type
 	CodeInvalidPayload Code = "invalid_payload" // the type's JSON Schema refuses the payload
+	CodeUnauthorized   Code = "unauthorized"    // the token is missing or wrong
+	CodeNotJSON        Code = "not_json"        // the body's Content-Type is not application/json
 	CodeNotFound       Code = "not_found"       // no such job, schedule or path
 	CodeNotAllowed     Code = "not_allowed"     // the path exists, the method does not
 	CodeConflict       Code = "conflict"        // the state of the job forbids it
