@@ -1,0 +1,24 @@
+// Package bridge is Kubernetes in, events out: it records and says what only Kubernetes saw of a unit, and
+// what was recorded but never said.
+//
+// The map:
+//
+//	options.go      what a bridge is made of, and its ports
+//	bridge.go       Run: who notifies, who works, who sweeps; SayAll
+//	worker.go       one unit: read, judge, record, say, until nothing is left
+//	schedule.go     the keyed queue of units to look at, each by one worker at a time
+//	claims.go       which claims are this bridge's and still have something to do
+//	judge.go        the pure function: (Kubernetes Job, Pods, claim, now) to facts and record changes
+//	closing.go      how an open claim is closed, and what a closed one still has to say
+//	attempt.go      what is said of each attempt
+//	fate.go         what became of one pod
+//	reason.go       Kubernetes' many words to the closed set of reasons
+//	job.go          the conditions of a Kubernetes Job, in any order
+//	termination.go  the processor's last word, in its termination message
+//	moment.go       Kubernetes' whole seconds as times of events
+//
+// It reacts to state, never to an edge: whatever it missed, the next look at the same objects and the same
+// claim gives the same facts under the same ids. So a restart that lists everything again is a no-op
+// downstream. The record comes first, then the word: a claim is closed by compare-and-set before its
+// outcome is said, and is marked said only after the stream has acknowledged it.
+package bridge
