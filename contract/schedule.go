@@ -1,12 +1,17 @@
 package contract
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // Limits of schedules.
 const (
 	MaxSchedules = 10_000
 	MaxCron      = 256
 	MaxZone      = 64
+
+	ScheduleVersion = 1
 )
 
 // Schedule is a rule that makes jobs in time: its record in the bucket "schedules", under its id. Each
@@ -18,11 +23,63 @@ type Schedule struct {
 	TimeZone       string          `json:"timeZone"` // an IANA name; UTC by default
 	Queue          string          `json:"queue"`
 	Type           string          `json:"type"`
-	Payload        json.RawMessage `json:"payload"`
+	Payload        json.RawMessage `json:"payload,omitempty"` // one JSON value, kept byte for byte
 	Tags           []string        `json:"tags,omitempty"`
 	TimeoutSeconds int             `json:"timeoutSeconds,omitempty"`
 	Submitter      string          `json:"submitter"`
 	CreatedAt      Time            `json:"createdAt"`
 	LastTick       Time            `json:"lastTick,omitzero"` // the last nominal time that was fired
 	LastJobID      string          `json:"lastJobId,omitempty"`
+}
+
+// Encode writes the record, and refuses one that DecodeSchedule would refuse. The payload is spliced in
+// last, as in a task.
+func (s *Schedule) Encode() ([]byte, error) {
+	if !json.Valid(s.Payload) {
+		return nil, Errorf(CodeMalformed, "payload", "not one JSON value")
+	}
+	w := *s
+	w.V, w.Payload = ScheduleVersion, nil
+	b, err := encode(w)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b[:len(b)-1], `,"payload":`...)
+	b = append(append(b, s.Payload...), '}')
+	if _, err := DecodeSchedule(b); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// DecodeSchedule reads a schedule's record. Whether its cron text and its zone mean anything is the
+// scheduler's to say.
+func DecodeSchedule(b []byte) (Schedule, error) {
+	o, err := openObject(b, MaxRecordBytes)
+	if err != nil {
+		return Schedule{}, err
+	}
+	o.version(ScheduleVersion)
+	s := Schedule{
+		V:              ScheduleVersion,
+		ID:             o.token("scheduleId", true),
+		Cron:           o.text("cron", true, MaxCron),
+		TimeZone:       o.text("timeZone", false, MaxZone),
+		Queue:          o.token("queue", true),
+		Type:           o.token("type", true),
+		Payload:        bytes.Clone(o.raw("payload")), // null is a payload like any other
+		Tags:           o.words("tags", MaxTags, labelOf(MaxTag), labelForm(MaxTag)),
+		TimeoutSeconds: o.integerOr0("timeoutSeconds", 1, MaxTimeoutSecs),
+		Submitter:      o.label("submitter", true, MaxSubmitter),
+		CreatedAt:      o.time("createdAt", true),
+		LastTick:       o.time("lastTick", false),
+		LastJobID:      o.text("lastJobId", false, MaxToken),
+	}
+	if s.Payload == nil {
+		o.fail(CodeMissingField, "payload", "is required")
+	}
+	if o.err != nil {
+		return Schedule{}, o.err
+	}
+	return s, nil
 }
