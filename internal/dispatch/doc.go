@@ -6,6 +6,7 @@
 //	submit.go     a run: `submitted`, the task to SQS, `queued`; and the task once more
 //	successor.go  run+1: `next` in the run record, set or followed
 //	cancel.go     a tombstone for a run nobody owns; a request to the unit that owns it
+//	fail.go       a tombstone for a run that no processor could take
 //	record.go     compare-and-set on a run's and a unit's record, with a limit
 //
 // It decides by the records alone. What only the ledger knows (that a run has ended) its caller hands in.
