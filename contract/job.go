@@ -79,6 +79,7 @@ type JobRun struct {
 	Reason      Reason       `json:"reason,omitempty"`
 	TaskSeq     uint64       `json:"taskSeq,omitempty"` // the event that carries the task
 	OutcomeSeq  uint64       `json:"outcomeSeq,omitempty"`
+	SaidBy      Source       `json:"saidBy,omitempty"` // whose words of the outcome stand
 	Attempts    []JobAttempt `json:"attempts,omitempty"`
 }
 
@@ -92,6 +93,7 @@ type JobAttempt struct {
 	Reason         Reason `json:"reason,omitempty"`         // joined: why it ended badly
 	Infrastructure Reason `json:"infrastructure,omitempty"` // what Kubernetes said, even of one that succeeded
 	EndingSeq      uint64 `json:"endingSeq,omitempty"`      // the event whose words stand
+	SaidBy         Source `json:"saidBy,omitempty"`         // who said it
 }
 
 // Attention is the document under KeyAttention: the jobs that somebody may have to send again, oldest
