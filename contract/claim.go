@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
 )
@@ -99,7 +98,7 @@ type unitWire struct {
 
 // Encode writes the record, and refuses one that DecodeUnit would refuse.
 func (u *UnitRecord) Encode() ([]byte, error) {
-	b, err := json.Marshal(unitWire{
+	b, err := encode(unitWire{
 		V: ClaimVersion, State: u.State, Unit: u.Unit, Queue: u.Queue, JobID: u.JobID, Run: u.Run, Type: u.Type,
 		SubmittedAt: u.SubmittedAt, Task: u.Task, Receipt: u.Receipt, MessageID: u.MessageID, Cluster: u.Cluster,
 		Namespace: u.Namespace, Name: u.Name, Attempts: u.Attempts, CancelRequested: u.CancelRequested,
@@ -138,10 +137,10 @@ func DecodeUnit(b []byte) (UnitRecord, error) {
 		Cluster:         o.label("cluster", false, MaxNameBytes),
 		Namespace:       o.label("namespace", false, MaxNameBytes),
 		Name:            o.label("name", false, MaxNameBytes),
-		Attempts:        o.labels("attempts", MaxAttempts+1, MaxToken),
+		Attempts:        o.words("attempts", MaxAttempts+1, ValidToken, tokenForm),
 		CancelRequested: o.boolean("cancelRequested"),
 	}
-	u.Task = o.bytes("task", o.err == nil && u.State != Closed, MaxEnvelopeBytes)
+	u.Task = o.bytes("task", o.err == nil && u.State != Closed, 1, MaxEnvelopeBytes)
 	u.readOutcome(o)
 	if o.err != nil {
 		return UnitRecord{}, o.err
@@ -151,25 +150,19 @@ func DecodeUnit(b []byte) (UnitRecord, error) {
 
 func (u *UnitRecord) readOutcome(o *object) {
 	closed := o.err == nil && u.State == Closed
+	if !closed {
+		for _, key := range []string{"outcome", "closedAt", "said"} {
+			o.absent(key, "only a closed record has one")
+		}
+	}
 	u.Outcome = Outcome(o.word("outcome", closed, validOutcome, "succeeded, failed or cancelled"))
-	if o.has("outcomeAttempt") {
-		u.OutcomeAttempt = o.integer("outcomeAttempt", false, 0, MaxAttempts+1)
-	}
-	u.Reason = Reason(o.word("reason", closed && u.Outcome == OutcomeFailed,
-		func(s string) bool { return Reason(s).Known() }, "of the closed set of reasons"))
-	if o.has("exitCode") {
-		n := o.integer("exitCode", false, 0, 255)
-		u.ExitCode = &n
-	}
+	u.OutcomeAttempt = o.integerOr0("outcomeAttempt", 0, MaxAttempts+1)
+	u.Reason = Reason(o.word("reason", closed && u.Outcome == OutcomeFailed, validReason, reasonForm))
+	u.ExitCode = o.exitCode("exitCode")
 	u.Message = o.text("message", false, MaxMessageBytes)
 	u.Tail = o.text("tail", false, MaxTailBytes)
-	u.Result = bytes.Clone(o.raw("result"))
-	if len(u.Result) > MaxResultBytes {
-		o.fail(CodeTooLarge, "result", "at most %d bytes", MaxResultBytes)
-	}
-	if o.has("durationMs") {
-		u.DurationMS = o.integer("durationMs", false, 0, 1<<40)
-	}
+	u.Result = o.json("result", MaxResultBytes)
+	u.DurationMS = o.integerOr0("durationMs", 0, MaxDurationMS)
 	u.ClosedAt = o.time("closedAt", closed)
 	u.Said = o.boolean("said")
 }
@@ -235,7 +228,7 @@ func (r *RunRecord) Encode() ([]byte, error) {
 	case r.Next.Set:
 		w.Next = strconv.Itoa(r.Next.Run)
 	}
-	b, err := json.Marshal(w)
+	b, err := encode(w)
 	if err != nil {
 		return nil, err
 	}
@@ -253,14 +246,7 @@ func DecodeRun(b []byte) (RunRecord, error) {
 	}
 	o.version(ClaimVersion)
 	r := RunRecord{Tombstone: o.boolean("tombstone")}
-	r.Owner = o.token("owner", o.err == nil && !r.Tombstone)
-	if r.Tombstone {
-		o.absent("owner", "a tombstone has none")
-	}
-	r.Outcome = Outcome(o.word("outcome", false, validOutcome, "succeeded, failed or cancelled"))
-	r.Reason = Reason(o.word("reason", o.err == nil && r.Outcome == OutcomeFailed,
-		func(s string) bool { return Reason(s).Known() }, "of the closed set of reasons"))
-	r.At = o.time("at", o.err == nil && r.Tombstone)
+	r.readOwner(o)
 	next := o.word("next", false, validNext, `"none" or the number of a run`)
 	if o.err != nil {
 		return RunRecord{}, o.err
@@ -271,6 +257,22 @@ func DecodeRun(b []byte) (RunRecord, error) {
 	}
 	return r, nil
 }
+
+func (r *RunRecord) readOwner(o *object) {
+	if !r.Tombstone {
+		for _, key := range []string{"outcome", "reason", "at"} {
+			o.absent(key, "only a tombstone has one")
+		}
+		r.Owner = o.token("owner", true)
+		return
+	}
+	o.absent("owner", "a tombstone has none")
+	r.Outcome = Outcome(o.word("outcome", false, validTombstone, "failed or cancelled"))
+	r.Reason = Reason(o.word("reason", r.Outcome == OutcomeFailed, validReason, reasonForm))
+	r.At = o.time("at", true)
+}
+
+func validTombstone(s string) bool { return validOutcome(s) && Outcome(s) != OutcomeSucceeded }
 
 func validNext(s string) bool {
 	n, err := strconv.Atoi(s)

@@ -17,6 +17,7 @@
 //	reason.go    why an attempt ended badly: a closed set, in order
 //	error.go     what can be wrong with bytes or a request: a closed set of codes
 //	object.go    decoding that Go and Rust agree on, byte for byte
+//	scan.go      finding the fields of an object in its bytes
 //	time.go      timestamps with exactly one spelling
 //
 // It imports only the standard library, and everything else imports it.

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -75,9 +74,12 @@ const (
 	MaxResultBytes  = 32 << 10
 	MaxAttempts     = 32 // of one unit; a 33rd pod closes it failed
 	MaxNameBytes    = 253
+	MaxDurationMS   = 1 << 40 // 34 years: a limit, not a promise
 
-	typePrefix  = "dev.tallyman.job."
-	typeVersion = ".v1"
+	typePrefix      = "dev.tallyman.job."
+	typeVersion     = ".v1"
+	specVersion     = "1.0"
+	contentTypeData = "application/json"
 )
 
 // Event is one fact. Kind, Job (or Unit), Run and Attempt are its identity, together with Source.
@@ -105,10 +107,10 @@ type Event struct {
 
 	Reason     Reason
 	ExitCode   *int
-	Message    string // one or two sentences for a person
-	Tail       string // the last lines of the attempt's output
-	Result     json.RawMessage
-	DurationMS int // of the attempt's work
+	Message    string          // one or two sentences for a person
+	Tail       string          // the last lines of the attempt's output
+	Result     json.RawMessage // compact once decoded, so that equal results are equal bytes
+	DurationMS int             // of the attempt's work
 }
 
 type eventWire struct {
@@ -181,8 +183,8 @@ func (e *Event) about() string {
 // limits here, so that no writer can lose an event to a long message.
 func (e *Event) Encode() ([]byte, error) {
 	w := eventWire{
-		SpecVersion: "1.0", ID: e.ID(), Source: e.Source, Type: typePrefix + string(e.Kind) + typeVersion,
-		Subject: e.about(), Time: e.Time, ContentType: "application/json",
+		SpecVersion: specVersion, ID: e.ID(), Source: e.Source, Type: typePrefix + string(e.Kind) + typeVersion,
+		Subject: e.about(), Time: e.Time, ContentType: contentTypeData,
 		Data: eventData{
 			Queue: e.Queue, Type: e.Type, JobID: e.JobID, Run: e.Run, Attempt: e.Attempt,
 			SubmittedAt: e.SubmittedAt, Task: e.Task, Unit: e.Unit, Pod: e.Pod, PodName: e.PodName,
@@ -194,7 +196,7 @@ func (e *Event) Encode() ([]byte, error) {
 	if e.Kind.OfUnit() {
 		w.Data.Type = ""
 	}
-	b, err := json.Marshal(w)
+	b, err := encode(w)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +212,8 @@ func DecodeEvent(b []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	o.word("specversion", true, func(s string) bool { return s == "1.0" }, "1.0")
+	o.constant("specversion", true, specVersion)
+	o.constant("datacontenttype", false, contentTypeData)
 	e := Event{Kind: readKind(o), Time: o.time("time", true)}
 	e.Source = Source(o.word("source", true, validSource, "api, scheduler, processor or bridge"))
 	id := o.text("id", true, 512)
@@ -264,18 +267,16 @@ func (e *Event) readData(d *object) {
 		e.Run = d.integer("run", true, 1, MaxRun)
 	}
 	e.SubmittedAt = d.time("submittedAt", !unit)
-	switch {
-	case unit:
-		e.Type = NoType
-	default:
+	e.Type = NoType
+	if !unit {
 		e.Type = d.token("type", true)
-		if e.Kind.OfRun() {
-			d.absent("attempt", "a fact of a whole run has none")
-		} else {
-			e.Attempt = d.integer("attempt", true, 1, MaxAttempts+1)
-		}
 	}
-	e.Task = d.bytes("task", e.Kind == Submitted, MaxEnvelopeBytes)
+	if unit || e.Kind.OfRun() {
+		d.absent("attempt", "a fact of a whole run or of a unit has none")
+	} else {
+		e.Attempt = d.integer("attempt", true, 1, MaxAttempts+1)
+	}
+	e.Task = d.bytes("task", e.Kind == Submitted, 1, MaxEnvelopeBytes)
 	e.Unit = d.token("unit", unit)
 	e.Pod = d.token("pod", unit)
 	e.PodName = d.label("podName", false, MaxNameBytes)
@@ -289,27 +290,12 @@ func (e *Event) readData(d *object) {
 
 func (e *Event) readOutcome(d *object) {
 	e.Reason = Reason(d.word("reason", e.Kind == AttemptFailed || e.Kind == Failed || e.Kind == ClaimFailed,
-		func(s string) bool { return Reason(s).Known() }, "of the closed set of reasons"))
-	if d.has("exitCode") {
-		n := d.integer("exitCode", false, 0, 255)
-		e.ExitCode = &n
-	}
+		validReason, reasonForm))
+	e.ExitCode = d.exitCode("exitCode")
 	e.Message = d.text("message", false, MaxMessageBytes)
 	e.Tail = d.text("tail", false, MaxTailBytes)
-	e.Result = bytes.Clone(d.raw("result")) // null is a result like any other
-	if len(e.Result) > MaxResultBytes {
-		d.fail(CodeTooLarge, "result", "at most %d bytes", MaxResultBytes)
-	}
-	if d.has("durationMs") {
-		e.DurationMS = d.integer("durationMs", false, 0, 1<<40)
-	}
-}
-
-// absent refuses a field that must not be there.
-func (o *object) absent(key, why string) {
-	if o.has(key) {
-		o.fail(CodeInvalidValue, key, "%s", why)
-	}
+	e.Result = d.json("result", MaxResultBytes)
+	e.DurationMS = d.integerOr0("durationMs", 0, MaxDurationMS)
 }
 
 // CutText cuts s to limit bytes at a character, with an ellipsis where it was cut.
@@ -318,7 +304,10 @@ func CutText(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	const ellipsis = "…"
+	ellipsis := "…"
+	if limit < len(ellipsis) {
+		ellipsis = ""
+	}
 	return strings.ToValidUTF8(s[:limit-len(ellipsis)], "") + ellipsis
 }
 

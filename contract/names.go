@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -70,12 +69,28 @@ func ProgressSubject(queue, jobType, jobID string) string {
 	return "jobs.progress." + queue + "." + jobType + "." + jobID
 }
 
-// ScalingSubject is where Kubernetes Events of units and ScaledJobs are mirrored.
-func ScalingSubject(queue, reason string) string { return "jobs.scaling." + queue + "." + reason }
+// ScalingSubject is where Kubernetes Events of units and ScaledJobs are mirrored. Any component may give
+// its Events any reason, so what cannot stand in a subject becomes an underscore.
+func ScalingSubject(queue, reason string) string {
+	return "jobs.scaling." + queue + "." + toToken(reason)
+}
+
+func toToken(s string) string {
+	b := []byte(s[:min(len(s), MaxToken)])
+	for i := range b {
+		if !isTokenByte(b[i]) {
+			b[i] = '_'
+		}
+	}
+	if len(b) == 0 {
+		return "_"
+	}
+	return string(b)
+}
 
 // EventID is the identity of a job's fact.
 func EventID(jobID string, run, attempt int, kind Kind) string {
-	return fmt.Sprintf("%s/%d/%d/%s", jobID, run, attempt, kind)
+	return jobID + "/" + strconv.Itoa(run) + "/" + strconv.Itoa(attempt) + "/" + string(kind)
 }
 
 // UnitEventID is the identity of a unit's fact; receipt is the handle of the message it speaks of, or
@@ -106,7 +121,13 @@ func UnitKeys(queue string) string { return queue + ".unit.*" }
 func JobKey(jobID string) string { return "job." + jobID }
 
 // JobIDOfKey gives the job id of a document's key, and false for every other key.
-func JobIDOfKey(key string) (string, bool) { return strings.CutPrefix(key, "job.") }
+func JobIDOfKey(key string) (string, bool) {
+	id, ok := strings.CutPrefix(key, "job.")
+	if !ok || !ValidJobID(id) {
+		return "", false
+	}
+	return id, true
+}
 
 // OutputKey is the key of an attempt's last output in the bucket "output".
 func OutputKey(queue, jobID string, run, attempt int) string {

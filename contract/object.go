@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -13,6 +12,11 @@ import (
 const (
 	MaxDepth  = 512 // levels of nesting in a message, its payload included
 	MaxFields = 128 // fields of one object of ours
+
+	maxWord    = 4096 // bytes of a string whose form is then checked
+	maxVersion = 1<<31 - 1
+
+	tokenForm = "1 to 64 of A-Z a-z 0-9 _ -"
 )
 
 // object reads the fields of one JSON object and keeps the first fault. Plain encoding/json and plain
@@ -24,10 +28,8 @@ type object struct {
 	err    *Error
 }
 
-type field struct {
-	key string
-	raw []byte
-}
+// field is a key without its quotes and the bytes of its value.
+type field struct{ key, raw []byte }
 
 // openObject checks the whole of b once: size, UTF-8, depth, syntax, and no key twice at the top.
 func openObject(b []byte, limit int) (*object, *Error) {
@@ -44,119 +46,9 @@ func openObject(b []byte, limit int) (*object, *Error) {
 	return splitObject(b, "")
 }
 
-// depth counts the deepest nesting outside of strings; b need not be valid.
-func depth(b []byte) (deepest int) {
-	level := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i)
-		case '{', '[':
-			level++
-			deepest = max(deepest, level)
-		case '}', ']':
-			level--
-		}
-	}
-	return deepest
-}
-
-// skipString gives the index of the quote that ends the string beginning at i, or the last index.
-func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
-		}
-	}
-	return len(b) - 1
-}
-
-// splitObject cuts valid JSON into its fields without copying their values.
-func splitObject(b []byte, prefix string) (*object, *Error) {
-	if len(b) == 0 || b[0] != '{' {
-		return nil, Errorf(CodeNotObject, strings.TrimSuffix(prefix, "."), "the first byte must be {")
-	}
-	o := &object{prefix: prefix}
-	for i := 1; ; {
-		i = skipSpace(b, i)
-		if b[i] == '}' {
-			return o, nil
-		}
-		end := skipString(b, i)
-		key, err := unquote(b[i : end+1])
-		if err != nil {
-			return nil, Errorf(CodeMalformed, "", "a key is not text")
-		}
-		if o.raw(key) != nil {
-			return nil, Errorf(CodeDuplicateKey, prefix+key, "stands twice")
-		}
-		if len(o.fields) == MaxFields {
-			return nil, Errorf(CodeTooLarge, prefix+key, "more than %d fields", MaxFields)
-		}
-		i = skipSpace(b, skipSpace(b, end+1)+1) // past the colon
-		end = skipValue(b, i)
-		o.fields = append(o.fields, field{key, b[i:end]})
-		i = skipSpace(b, end)
-		if b[i] == ',' {
-			i++
-		}
-	}
-}
-
-func skipSpace(b []byte, i int) int {
-	for b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t' {
-		i++
-	}
-	return i
-}
-
-// skipValue gives the index after the value that begins at i.
-func skipValue(b []byte, i int) int {
-	switch b[i] {
-	case '"':
-		return skipString(b, i) + 1
-	case '{', '[':
-		for level := 0; ; i++ {
-			switch b[i] {
-			case '"':
-				i = skipString(b, i)
-			case '{', '[':
-				level++
-			case '}', ']':
-				if level--; level == 0 {
-					return i + 1
-				}
-			}
-		}
-	}
-	for !bytes.ContainsRune([]byte(",}] \n\r\t"), rune(b[i])) {
-		i++
-	}
-	return i
-}
-
-// unquote reads a JSON string, and refuses a lone surrogate, which Go would quietly replace.
-func unquote(raw []byte) (string, error) {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), nil
-	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return "", err
-	}
-	if strings.ContainsRune(s, utf8.RuneError) && !bytes.ContainsRune(raw, utf8.RuneError) &&
-		!bytes.Contains(bytes.ToLower(raw), []byte(`\ufffd`)) {
-		return "", Errorf(CodeInvalidValue, "", "a lone surrogate")
-	}
-	return s, nil
-}
-
 func (o *object) raw(key string) []byte {
 	for i := range o.fields {
-		if o.fields[i].key == key {
+		if string(o.fields[i].key) == key {
 			return o.fields[i].raw
 		}
 	}
@@ -185,13 +77,18 @@ func (o *object) want(key string, required bool) []byte {
 }
 
 func (o *object) text(key string, required bool, limit int) string {
+	return string(o.textBytes(key, required, limit))
+}
+
+// textBytes is text that may share the message's memory.
+func (o *object) textBytes(key string, required bool, limit int) []byte {
 	raw := o.want(key, required)
 	if raw == nil {
-		return ""
+		return nil
 	}
 	if raw[0] != '"' {
 		o.fail(CodeWrongType, key, "must be a string")
-		return ""
+		return nil
 	}
 	s, err := unquote(raw)
 	if err != nil {
@@ -205,7 +102,7 @@ func (o *object) text(key string, required bool, limit int) string {
 
 // word reads a string that check must accept; an empty optional one is refused too.
 func (o *object) word(key string, required bool, check func(string) bool, form string) string {
-	s := o.text(key, required, 4096)
+	s := o.text(key, required, maxWord)
 	if o.has(key) && o.err == nil && !check(s) {
 		o.fail(CodeInvalidValue, key, "must be %s", form)
 	}
@@ -213,7 +110,7 @@ func (o *object) word(key string, required bool, check func(string) bool, form s
 }
 
 func (o *object) token(key string, required bool) string {
-	return o.word(key, required, ValidToken, "1 to 64 of A-Z a-z 0-9 _ -")
+	return o.word(key, required, ValidToken, tokenForm)
 }
 
 func (o *object) jobID(key string, required bool) string {
@@ -221,8 +118,15 @@ func (o *object) jobID(key string, required bool) string {
 }
 
 func (o *object) label(key string, required bool, limit int) string {
-	return o.word(key, required, func(s string) bool { return ValidLabel(s, limit) },
-		"1 to "+strconv.Itoa(limit)+" printable ASCII characters without spaces")
+	return o.word(key, required, labelOf(limit), labelForm(limit))
+}
+
+func labelOf(limit int) func(string) bool {
+	return func(s string) bool { return ValidLabel(s, limit) }
+}
+
+func labelForm(limit int) string {
+	return "1 to " + strconv.Itoa(limit) + " printable ASCII characters without spaces"
 }
 
 func (o *object) time(key string, required bool) (t Time) {
@@ -234,7 +138,7 @@ func (o *object) time(key string, required bool) (t Time) {
 	return t
 }
 
-// integer accepts digits with an optional minus, no fraction and no exponent.
+// integer accepts digits without fraction and exponent; nothing of ours is negative, not even 0.
 func (o *object) integer(key string, required bool, least, most int) int {
 	raw := o.want(key, required)
 	if raw == nil {
@@ -246,10 +150,27 @@ func (o *object) integer(key string, required bool, least, most int) int {
 		return 0
 	}
 	n, err := strconv.Atoi(string(raw))
-	if err != nil || n < least || n > most {
+	if err != nil || raw[0] == '-' || n < least || n > most {
 		o.fail(CodeInvalidValue, key, "must be %d to %d", least, most)
 	}
 	return n
+}
+
+// integerOr0 reads an optional integer; 0 where it is absent.
+func (o *object) integerOr0(key string, least, most int) int {
+	if !o.has(key) {
+		return 0
+	}
+	return o.integer(key, true, least, most)
+}
+
+// exitCode reads an optional exit code; nil where it is absent, since 0 says something.
+func (o *object) exitCode(key string) *int {
+	if !o.has(key) {
+		return nil
+	}
+	n := o.integer(key, true, 0, 255)
+	return &n
 }
 
 func (o *object) boolean(key string) bool {
@@ -260,58 +181,93 @@ func (o *object) boolean(key string) bool {
 	return string(raw) == "true"
 }
 
-// bytes reads standard base64 with padding.
-func (o *object) bytes(key string, required bool, limit int) []byte {
-	s := o.text(key, required, base64.StdEncoding.EncodedLen(limit))
-	if s == "" {
-		if o.has(key) && o.err == nil {
-			return []byte{}
-		}
+// bytes reads standard base64 with padding, of least to most bytes; nil where it is absent.
+func (o *object) bytes(key string, required bool, least, most int) []byte {
+	s := o.textBytes(key, required, base64.StdEncoding.EncodedLen(most))
+	if s == nil || o.err != nil {
 		return nil
 	}
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
-	if err != nil || strings.ContainsAny(s, "\r\n") {
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
+	n, err := base64.StdEncoding.Strict().Decode(b, s)
+	switch {
+	case err != nil || bytes.ContainsAny(s, "\r\n"): // Go skips line ends; nobody else does
 		o.fail(CodeInvalidValue, key, "must be base64")
+	case n < least:
+		o.fail(CodeInvalidValue, key, "is empty")
+	case n > most:
+		o.fail(CodeTooLarge, key, "%d bytes, at most %d are allowed", n, most)
 	}
-	return b
+	return b[:n]
 }
 
-// labels reads a list of at most count labels.
-func (o *object) labels(key string, count, limit int) []string {
+// json reads any JSON value, null too, and takes the white space between its tokens out.
+func (o *object) json(key string, limit int) json.RawMessage {
+	raw := o.raw(key)
+	if raw == nil {
+		return nil
+	}
+	if len(raw) > limit {
+		o.fail(CodeTooLarge, key, "%d bytes, at most %d are allowed", len(raw), limit)
+		return nil
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		o.fail(CodeMalformed, key, "is not JSON")
+	}
+	return b.Bytes()
+}
+
+// absent refuses a field that must not be there.
+func (o *object) absent(key, why string) {
+	if o.has(key) {
+		o.fail(CodeInvalidValue, key, "%s", why)
+	}
+}
+
+// words reads a list of at most count strings that check must accept; nil where it is absent or empty.
+func (o *object) words(key string, count int, check func(string) bool, form string) []string {
 	raw := o.want(key, false)
 	if raw == nil {
 		return nil
 	}
-	if raw[0] != '[' {
+	var list []json.RawMessage
+	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
 		o.fail(CodeWrongType, key, "must be a list of strings")
 		return nil
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		o.fail(CodeWrongType, key, "must be a list of strings")
 	}
 	if len(list) > count {
-		o.fail(CodeTooLarge, key, "at most %d", count)
+		o.fail(CodeTooLarge, key, "%d, at most %d are allowed", len(list), count)
 		return nil
 	}
-	out := make([]string, 0, len(list))
-	for i, item := range list {
-		one := object{prefix: o.prefix, fields: []field{{key + "[" + strconv.Itoa(i) + "]", item}}}
-		out = append(out, one.label(one.fields[0].key, true, limit))
-		if one.err != nil && o.err == nil {
-			o.err = one.err
-		}
+	var out []string
+	for i, raw := range list {
+		name := key + "[" + strconv.Itoa(i) + "]"
+		item := object{prefix: o.prefix, fields: []field{{[]byte(name), raw}}, err: o.err}
+		out = append(out, item.word(name, true, check, form))
+		o.err = item.err
 	}
 	return out
 }
 
 // version reads "v", before anything else is judged: a newer writer may mean other things by the rest.
+// There never was a version 0, so nobody need wait for a program that knows it.
 func (o *object) version(newest int) {
-	raw := o.want("v", true)
-	if raw == nil {
-		return
-	}
-	if n := o.integer("v", true, 0, 1<<30); o.err == nil && n != newest {
+	if n := o.integer("v", true, 1, maxVersion); o.err == nil && n > newest {
 		o.fail(CodeUnknownVersion, "v", "version %d is not known here", n)
 	}
+}
+
+func (o *object) constant(key string, required bool, value string) {
+	o.word(key, required, func(s string) bool { return s == value }, value)
+}
+
+// encode writes v as encoding/json does, but leaves < > & as they are: no web page holds these bytes.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

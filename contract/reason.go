@@ -3,7 +3,7 @@ package contract
 import "slices"
 
 // Reason says why an attempt or a run ended badly. The set is closed and its order matters: where two
-// voices name different reasons for one fact, the earlier in the list wins (see Joins).
+// voices name different reasons for one fact, the earlier in the list wins.
 type Reason string
 
 const (
@@ -27,32 +27,29 @@ const (
 	Unknown          Reason = "Unknown"          // none of these
 )
 
-// Reasons lists the closed set in its order. Callers must not change it.
-func Reasons() []Reason {
-	return []Reason{
-		AppError, AppExit, Panic, Timeout, OOMKilled, Evicted, Preempted, NodeLost, DeadlineExceeded,
-		ImagePull, ConfigError, StartError, Deleted, Lost, ClaimError, Expired, Cancelled, Unknown,
-	}
+// reasons is never written to.
+var reasons = [...]Reason{
+	AppError, AppExit, Panic, Timeout, OOMKilled, Evicted, Preempted, NodeLost, DeadlineExceeded,
+	ImagePull, ConfigError, StartError, Deleted, Lost, ClaimError, Expired, Cancelled, Unknown,
 }
 
-var reasonRanks = func() map[Reason]int {
-	m := make(map[Reason]int)
-	for i, r := range Reasons() {
-		m[r] = i
-	}
-	return m
-}()
+// Reasons lists the closed set in its order.
+func Reasons() []Reason { return slices.Clone(reasons[:]) }
 
 // Rank is the reason's place in the closed set, 0 the first; a word outside of the set ranks last.
 func (r Reason) Rank() int {
-	if i, ok := reasonRanks[r]; ok {
+	if i := slices.Index(reasons[:], r); i >= 0 {
 		return i
 	}
-	return len(reasonRanks)
+	return len(reasons)
 }
 
 // Known tells whether r is of the closed set.
-func (r Reason) Known() bool { return slices.Contains(Reasons(), r) }
+func (r Reason) Known() bool { return r.Rank() < len(reasons) }
+
+func validReason(s string) bool { return Reason(s).Known() }
+
+const reasonForm = "of the closed set of reasons"
 
 // Infrastructure tells whether only Kubernetes can know this reason (OOMKilled to Lost). The bridge's
 // word wins for these, the processor's for all others.

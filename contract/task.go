@@ -48,7 +48,7 @@ type Task struct {
 	Run            int
 	Type           string
 	Queue          string
-	Payload        []byte // JSON, unless Source is foreign or Foreign is set
+	Payload        []byte // one JSON value, unless Foreign is set
 	Foreign        bool   // the payload is any bytes; on the wire it is payloadBase64
 	SubmittedAt    Time   // of the job, the same in every run
 	Submitter      string
@@ -77,7 +77,8 @@ type taskWire struct {
 	PayloadBase64  *string    `json:"payloadBase64,omitempty"`
 }
 
-// Encode writes the envelope. The payload is spliced in last, since json.Marshal would rewrite it.
+// Encode writes the envelope. The payload is spliced in last, since encoding/json would rewrite it; white
+// space around it is not part of it, and does not come back from DecodeTask.
 func (t *Task) Encode() ([]byte, error) {
 	w := taskWire{
 		V: TaskVersion, JobID: t.JobID, Run: t.Run, Type: t.Type, Queue: t.Queue, SubmittedAt: t.SubmittedAt,
@@ -88,11 +89,14 @@ func (t *Task) Encode() ([]byte, error) {
 		s := base64.StdEncoding.EncodeToString(t.Payload)
 		w.PayloadBase64 = &s
 	}
-	b, err := json.Marshal(w)
+	b, err := encode(w)
 	if err != nil {
 		return nil, err
 	}
 	if !t.Foreign {
+		if !json.Valid(t.Payload) { // else a payload like `1,"run":2` would add fields of ours
+			return nil, Errorf(CodeMalformed, "payload", "not one JSON value")
+		}
 		b = append(b[:len(b)-1], `,"payload":`...)
 		b = append(append(b, t.Payload...), '}')
 	}
@@ -120,10 +124,9 @@ func DecodeTask(b []byte) (Task, error) {
 		Schedule:     o.token("schedule", false),
 		ScheduledFor: o.time("scheduledFor", false),
 		NotBefore:    o.time("notBefore", false),
-		Tags:         o.labels("tags", MaxTags, MaxTag),
-	}
-	if o.has("timeoutSeconds") {
-		t.TimeoutSeconds = o.integer("timeoutSeconds", false, 1, MaxTimeoutSecs)
+		Tags:         o.words("tags", MaxTags, labelOf(MaxTag), labelForm(MaxTag)),
+
+		TimeoutSeconds: o.integerOr0("timeoutSeconds", 1, MaxTimeoutSecs),
 	}
 	t.readPayload(o, len(b))
 	if o.err != nil {
@@ -138,10 +141,7 @@ func (t *Task) readPayload(o *object, size int) {
 	case raw != nil && o.has("payloadBase64"):
 		o.fail(CodeInvalidValue, "payloadBase64", "stands beside payload; one of the two")
 	case o.has("payloadBase64"):
-		t.Payload, t.Foreign = o.bytes("payloadBase64", true, MaxPayloadBytes), true
-		if len(t.Payload) > MaxPayloadBytes {
-			o.fail(CodeTooLarge, "payloadBase64", "at most %d bytes", MaxPayloadBytes)
-		}
+		t.Payload, t.Foreign = o.bytes("payloadBase64", true, 0, MaxPayloadBytes), true
 	case raw == nil:
 		o.fail(CodeMissingField, "payload", "is required")
 	case size > MaxTaskBytes:

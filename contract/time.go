@@ -29,10 +29,11 @@ func AtMilli(ms int64) Time {
 
 func (t Time) String() string { return t.UTC().Format(TimeLayout) }
 
-// ParseTime accepts exactly TimeLayout: what is parsed must format back to the same bytes.
+// ParseTime accepts exactly TimeLayout, after the Unix epoch: what is parsed must format back to the same
+// bytes, and the epoch itself is what AtMilli calls absent.
 func ParseTime(s string) (Time, error) {
 	t, err := time.Parse(TimeLayout, s)
-	if err != nil || t.Format(TimeLayout) != s || t.Year() < 1970 {
+	if err != nil || t.Format(TimeLayout) != s || t.UnixMilli() <= 0 {
 		return Time{}, fmt.Errorf("%q is not a time like 2026-11-21T16:00:00.000Z", s)
 	}
 	return Time{t.UTC()}, nil
