@@ -1,0 +1,72 @@
+package api
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	"tallyman/contract"
+)
+
+// cancelled is the answer to DELETE /jobs/{jobId}.
+type cancelled struct {
+	JobID           string         `json:"jobId"`
+	Run             int            `json:"run"`
+	State           contract.State `json:"state"`
+	CancelRequested bool           `json:"cancelRequested"`
+}
+
+// cancelJob ends a job by request. What the ledger holds as failed goes on to the records all the same:
+// a rerun may be due, and the record is where that is stopped.
+func (s *Server) cancelJob(c *fiber.Ctx) error {
+	job, err := s.jobOf(c)
+	if err != nil {
+		return err
+	}
+	if job.State == contract.StateSucceeded || job.State == contract.StateCancelled {
+		return hasEnded(&job)
+	}
+	ctx, cancel := s.work()
+	defer cancel()
+	t, err := s.taskOf(ctx, &job, job.Run)
+	if err != nil {
+		return taskGone(err, &job)
+	}
+	done, err := s.dispatch.Cancel(ctx, t, func(run int) bool {
+		r := runOf(&job, run)
+		return r != nil && r.Outcome != contract.OutcomeNone
+	})
+	if err != nil {
+		return err
+	}
+	answer := cancelled{JobID: job.JobID, Run: done.Run, State: contract.StateCancelled, CancelRequested: done.Asked}
+	if done.Asked {
+		answer.State = s.stateNow(&job)
+	}
+	return c.Status(fiber.StatusAccepted).JSON(answer)
+}
+
+// stateNow is what a job that a unit owns is in: the ledger may not have heard of the claim yet.
+func (s *Server) stateNow(job *contract.Job) contract.State {
+	if job.State == contract.StateRetrying {
+		return job.State
+	}
+	return contract.StateRunning
+}
+
+func hasEnded(job *contract.Job) error {
+	return contract.Errorf(contract.CodeConflict, "", "job %s has ended: it %s", job.JobID, stateWord(job.State))
+}
+
+func stateWord(state contract.State) string {
+	if state == contract.StateCancelled {
+		return "was cancelled"
+	}
+	return string(state)
+}
+
+// taskGone turns a task that the stream no longer has into what a client can understand.
+func taskGone(err error, job *contract.Job) error {
+	if isNotFound(err) {
+		return contract.Errorf(contract.CodeConflict, "", "the task of job %s is no longer kept", job.JobID)
+	}
+	return err
+}

@@ -1,0 +1,24 @@
+// Package api is HTTP in, HTTP out: the description in openapi.yaml was written first, and a test holds
+// every operation and status to it. It publishes and sends through internal/dispatch, and reads from
+// memory: one watch of the bucket "jobs" and one consumer of the events for the whole process, never one
+// for each client.
+//
+//	options.go    what it is given, and the ports it calls
+//	server.go     New, Run, the routes
+//	request.go    what surrounds every request: its id, the token, the log line, panics
+//	problem.go    errors as problem documents (RFC 9457)
+//	body.go       reading JSON bodies, every fault named
+//	post.go       a post becomes a task; payload.go holds it to the type's schema
+//	submit.go     POST /jobs and /jobs/batch
+//	ledger.go     the books in memory: stats, documents, who waits for a change
+//	index.go      the documents in a disposable SQLite file
+//	page.go       GET /jobs
+//	job.go        GET /jobs/{jobId}: the document and the words that were said (words.go)
+//	cancel.go     DELETE /jobs/{jobId}; requeue.go: one more run
+//	history.go    a job's events and logs
+//	feed.go       the newest events in memory, for whoever follows; follow.go: the two live routes
+//	sse.go        writing Server-Sent Events, and leaving in time
+//	progress.go   what running jobs said last
+//	schedule.go   schedules; stats.go, health.go: what their names say
+//	docs.go       /openapi.yaml and /docs
+package api

@@ -1,0 +1,221 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// Limits of what the ledger holds beside the index.
+const (
+	hotBytes      = 8 << 20 // of documents that were read or written last
+	maxApply      = 2000    // changes in one transaction
+	waitForJob    = time.Second
+	waitForLedger = time.Second
+)
+
+// ledger is the bucket "jobs" in this process: the stats ready to send, the documents in an index, and
+// bells for those who wait. One watch fills it.
+type ledger struct {
+	log    *slog.Logger
+	index  *index
+	hot    *lru[string, []byte]
+	bells  *bells
+	books  atomic.Pointer[books]
+	loaded chan struct{}
+}
+
+// books is the answer of GET /jobs/stats, rendered once.
+type books struct {
+	body []byte
+	etag string
+}
+
+func newLedger(log *slog.Logger, x *index, b *bells) *ledger {
+	l := &ledger{log: log, index: x, hot: newLRU[string, []byte](hotBytes), bells: b, loaded: make(chan struct{})}
+	empty, _ := json.Marshal(contract.Stats{ // of numbers and maps, which cannot be refused
+		Balanced: true, Failures: map[contract.Reason]int{}, ByQueue: map[string]contract.Sum{}, ByType: map[string]contract.Sum{},
+	})
+	l.setBooks(empty)
+	return l
+}
+
+func (l *ledger) setBooks(body []byte) {
+	sum := sha256.Sum256(body)
+	l.books.Store(&books{body: body, etag: `"` + hex.EncodeToString(sum[:12]) + `"`})
+}
+
+// run watches the bucket, and writes what comes in transactions as large as the index is behind.
+func (l *ledger) run(ctx context.Context, bucket Watcher) error {
+	changes := make(chan change, maxApply)
+	work, ctx := errgroup.WithContext(ctx)
+	hand := func(c change) error {
+		select {
+		case changes <- c:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	work.Go(func() error {
+		return bucket.Watch(ctx, ">", func(e stream.Entry) error { return l.take(e, hand) },
+			func() error { return hand(change{}) })
+	})
+	work.Go(func() error { return l.write(ctx, changes) })
+	return work.Wait()
+}
+
+// take sorts one entry of the bucket. A document that cannot be read is left out: the books still count it.
+func (l *ledger) take(e stream.Entry, hand func(change) error) error {
+	if e.Key == contract.KeyStats && !e.Deleted {
+		l.setBooks(e.Value)
+		return nil
+	}
+	id, ok := contract.JobIDOfKey(e.Key)
+	if !ok {
+		return nil
+	}
+	c := change{id: id}
+	if !e.Deleted {
+		c.doc = e.Value
+		if err := json.Unmarshal(e.Value, &c.row); err != nil {
+			l.log.Error("document cannot be read", "key", e.Key, "error", err)
+			return nil
+		}
+	}
+	return hand(c)
+}
+
+// write applies changes until ctx ends. An empty change marks that all that was there has been handed over.
+func (l *ledger) write(ctx context.Context, changes <-chan change) error {
+	for {
+		batch, marked, err := gather(ctx, changes)
+		if err != nil {
+			return err
+		}
+		if err := l.apply(ctx, batch); err != nil {
+			return err
+		}
+		if marked {
+			close(l.loaded)
+		}
+	}
+}
+
+// gather waits for one change and takes those that wait behind it. Of several of one document the last
+// stands.
+func gather(ctx context.Context, changes <-chan change) (batch []change, marked bool, err error) {
+	at := make(map[string]int)
+	for len(batch) < maxApply && !marked {
+		var c change
+		if len(batch) == 0 {
+			select {
+			case c = <-changes:
+			case <-ctx.Done():
+				return nil, false, ctx.Err()
+			}
+		} else {
+			select {
+			case c = <-changes:
+			default:
+				return batch, false, nil
+			}
+		}
+		if c.id == "" {
+			marked = true
+		} else if i, twice := at[c.id]; twice {
+			batch[i] = c
+		} else {
+			at[c.id] = len(batch)
+			batch = append(batch, c)
+		}
+	}
+	return batch, marked, nil
+}
+
+func (l *ledger) apply(ctx context.Context, batch []change) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := l.index.apply(ctx, batch); err != nil {
+		return err
+	}
+	for _, c := range batch {
+		if c.doc == nil {
+			l.hot.remove(c.id)
+		} else {
+			l.hot.put(c.id, c.doc, len(c.doc))
+		}
+		l.bells.ring(c.id)
+	}
+	return nil
+}
+
+// ready waits a little for the first loading.
+func (l *ledger) ready(ctx context.Context) error {
+	select {
+	case <-l.loaded:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(waitForLedger)
+	defer timer.Stop()
+	select {
+	case <-l.loaded:
+		return nil
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return contract.Errorf(contract.CodeUnavailable, "", "the books are still being read; try again")
+}
+
+// job gives a document; stream.ErrNotFound where there is none (yet).
+func (l *ledger) job(ctx context.Context, id string) (job contract.Job, err error) {
+	if err := l.ready(ctx); err != nil {
+		return job, err
+	}
+	doc, ok := l.hot.get(id)
+	if !ok {
+		if doc, err = l.index.get(ctx, id); err != nil {
+			return job, err
+		}
+	}
+	if doc == nil {
+		return job, fmt.Errorf("job %s: %w", id, stream.ErrNotFound)
+	}
+	if err := json.Unmarshal(doc, &job); err != nil {
+		return job, fmt.Errorf("document of job %s: %w", id, err)
+	}
+	return job, nil
+}
+
+// await gives a document, and waits a moment for one that is not there yet.
+func (l *ledger) await(ctx context.Context, id string) (contract.Job, error) {
+	rings, takeDown := l.bells.hang(id)
+	defer takeDown()
+	timer := time.NewTimer(waitForJob)
+	defer timer.Stop()
+	for {
+		job, err := l.job(ctx, id)
+		if !isNotFound(err) {
+			return job, err
+		}
+		select {
+		case <-rings:
+		case <-timer.C:
+			return job, contract.Errorf(contract.CodeNotFound, "", "there is no job %s, or no more", id)
+		case <-ctx.Done():
+			return job, ctx.Err()
+		}
+	}
+}

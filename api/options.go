@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/dispatch"
+	"tallyman/internal/stream"
+)
+
+// Watcher follows a bucket; *stream.Bucket is one.
+type Watcher interface {
+	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends.
+	Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error
+}
+
+// Getter reads one key of a bucket; stream.ErrNotFound where it is absent.
+type Getter interface {
+	Get(ctx context.Context, key string) (stream.Entry, error)
+}
+
+// ScheduleStore is where schedules are made and deleted; *stream.Bucket is one.
+type ScheduleStore interface {
+	Getter
+	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
+	// Delete gives stream.ErrConflict where the revision is another.
+	Delete(ctx context.Context, key string, revision uint64) error
+}
+
+// Events is the stream of events, read; *stream.Stream is one.
+type Events interface {
+	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
+	Event(ctx context.Context, seq uint64) (stream.Stored, error)
+	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error.
+	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
+	Info(ctx context.Context) (stream.Info, error)
+}
+
+// Signals is what is not stored: progress, and whether NATS is there; *stream.Stream is one.
+type Signals interface {
+	// Subscribe calls fn for every message until ctx ends.
+	Subscribe(ctx context.Context, subject string, fn func(subject string, data []byte)) error
+	Ready(ctx context.Context) error
+}
+
+// Dispatcher makes and ends runs; *dispatch.Dispatcher is one, and its comments are the contract.
+type Dispatcher interface {
+	Submit(ctx context.Context, t contract.Task) (contract.State, error)
+	Successor(ctx context.Context, t contract.Task, source contract.TaskSource, notBefore contract.Time) (contract.Task, error)
+	Cancel(ctx context.Context, t contract.Task, ended func(run int) bool) (dispatch.Cancelled, error)
+}
+
+// Cron knows when a schedule fires next.
+type Cron interface {
+	// Next gives the first tick after a moment; an error says what is wrong with the expression.
+	Next(cron, zone string, after time.Time) (time.Time, error)
+}
+
+// Options of a Server. Every port is required; the rest has defaults.
+type Options struct {
+	Addr      string // host:port, 127.0.0.1:8080 by default; port 0 takes a free one
+	TokenFile string // of the bearer token; "": none is asked for
+	IndexPath string // of the disposable index; "": in memory
+	Config    contract.Config
+
+	Jobs      Watcher       // bucket "jobs"
+	Schedules ScheduleStore // bucket "schedules"
+	Ticks     Watcher       // the same bucket, watched
+	Output    Getter        // bucket "output"
+	Events    Events
+	Signals   Signals
+	Dispatch  Dispatcher
+	Cron      Cron
+
+	MaxStreams int           // clients that follow events at a time, 256 by default
+	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
+	Timeout    time.Duration // of a request's work, 10 s by default
+	Log        *slog.Logger
+	Now        func() time.Time
+	Random     io.Reader
+}
+
+// Defaults and limits.
+const (
+	DefaultAddr       = "127.0.0.1:8080"
+	defaultMaxStreams = 256
+	defaultHeartbeat  = 10 * time.Second
+	maxHeartbeat      = 15 * time.Second
+	defaultTimeout    = 10 * time.Second
+	maxTokenBytes     = 4096
+)
+
+func (o *Options) setDefaults() {
+	o.Addr = or(o.Addr, DefaultAddr)
+	o.MaxStreams = or(o.MaxStreams, defaultMaxStreams)
+	o.Heartbeat = or(o.Heartbeat, defaultHeartbeat)
+	o.Timeout = or(o.Timeout, defaultTimeout)
+	o.Log = or(o.Log, slog.Default())
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+}
+
+func or[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
+
+// validate names every fault in one error.
+func (o *Options) validate() error {
+	var faults []error
+	need := func(ok bool, field, what string) {
+		if !ok {
+			faults = append(faults, contract.Errorf(contract.CodeInvalidValue, field, "%s", what))
+		}
+	}
+	need(strings.Contains(o.Addr, ":"), "Addr", "must be host:port")
+	need(len(o.Config.Queues) > 0, "Config", "needs a queue")
+	need(o.Jobs != nil, "Jobs", "is required")
+	need(o.Schedules != nil, "Schedules", "is required")
+	need(o.Ticks != nil, "Ticks", "is required")
+	need(o.Output != nil, "Output", "is required")
+	need(o.Events != nil, "Events", "is required")
+	need(o.Signals != nil, "Signals", "is required")
+	need(o.Dispatch != nil, "Dispatch", "is required")
+	need(o.Cron != nil, "Cron", "is required")
+	need(o.MaxStreams > 0, "MaxStreams", "must be at least 1")
+	need(o.Heartbeat > 0 && o.Heartbeat <= maxHeartbeat, "Heartbeat", "must be at most 15s, or proxies cut idle streams")
+	need(o.Timeout > 0, "Timeout", "must be more than 0")
+	return errors.Join(faults...)
+}
+
+// token reads the bearer token; "" where none is asked for.
+func (o *Options) token() (string, error) {
+	if o.TokenFile == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(o.TokenFile)
+	if err != nil {
+		return "", contract.Errorf(contract.CodeInvalidValue, "TokenFile", "%v", err)
+	}
+	token := strings.TrimSpace(string(b))
+	if !contract.ValidLabel(token, maxTokenBytes) {
+		return "", contract.Errorf(contract.CodeInvalidValue, "TokenFile", "%s must hold one line of printable characters", o.TokenFile)
+	}
+	return token, nil
+}

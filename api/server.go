@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/errgroup"
+
+	"tallyman/contract"
+)
+
+// Limits of a connection and of a request.
+const (
+	maxPostBody    = 300 << 10 // of one post: 256 KiB of task, and room for how it may be spelled
+	maxBatchBody   = 8 << 20
+	maxHeaders     = 16 << 10
+	maxConnections = 8192
+	readTimeout    = 30 * time.Second // of a whole request, its body included
+	idleTimeout    = 2 * time.Minute
+	answerTimeout  = 30 * time.Second // of writing an answer that ends
+	drainTimeout   = 10 * time.Second
+)
+
+// Server answers HTTP. Make one with New, and let it Run.
+type Server struct {
+	log    *slog.Logger
+	now    func() time.Time
+	random io.Reader
+
+	config    contract.Config
+	schemas   map[string]*payloadSchema
+	token     [32]byte // the hash of the bearer token
+	closed    bool     // a token is asked for
+	timeout   time.Duration
+	heartbeat time.Duration
+
+	events    Events
+	signals   Signals
+	dispatch  Dispatcher
+	output    Getter
+	cron      Cron
+	store     ScheduleStore
+	jobs      Watcher
+	ticks     Watcher
+	ledger    *ledger
+	words     *words
+	feed      *feed
+	progress  *progress
+	schedules *schedules
+
+	app      *fiber.App
+	listener net.Listener
+	streams  chan struct{} // a place for each client that follows events
+	replays  chan struct{} // a place for each that reads the past first
+	base     context.Context
+	cancel   context.CancelFunc
+	leaving  context.Context // ends before base does: streams end first, requests are finished
+	leave    context.CancelFunc
+}
+
+// New checks o and listens at once, so that a taken port is an error and not a log line.
+func New(o Options) (*Server, error) {
+	o.setDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	token, err := o.token()
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	schemas, err := compileSchemas(o.Config)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	listener, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w; stop what listens there, or choose another address with --api", err)
+	}
+	index, err := openIndex(o.IndexPath)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("api: %w", err), listener.Close())
+	}
+	bells := newBells()
+	s := &Server{
+		log: o.Log, now: o.Now, random: o.Random,
+		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
+		timeout: o.Timeout, heartbeat: o.Heartbeat,
+		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, cron: o.Cron,
+		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
+		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: newFeed(),
+		progress: newProgress(bells, o.Now), schedules: newSchedules(),
+		listener: listener, streams: make(chan struct{}, o.MaxStreams), replays: make(chan struct{}, maxReplays),
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.leaving, s.leave = context.WithCancel(s.base)
+	s.app = fiber.New(fiber.Config{
+		Immutable: true, // what a handler keeps must not change under it
+		// Fiber would answer in plain text.
+		ErrorHandler:          s.fail,
+		CaseSensitive:         true,
+		DisableStartupMessage: true,
+		BodyLimit:             maxBatchBody,
+		ReadBufferSize:        maxHeaders,
+		Concurrency:           maxConnections,
+		ReadTimeout:           readTimeout,
+		IdleTimeout:           idleTimeout,
+	})
+	s.app.Server().HeaderReceived = boundAnswer
+	s.app.Use(s.around)
+	s.routes()
+	return s, nil
+}
+
+// boundAnswer gives every answer that ends a time to be written in. A write timeout for all would cut the
+// streams; they set a deadline before each write.
+func boundAnswer(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
+	if strings.HasSuffix(path, "/events") {
+		return fasthttp.RequestConfig{}
+	}
+	return fasthttp.RequestConfig{WriteTimeout: answerTimeout}
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Run serves until ctx ends, finishes the requests that are under way, and then lets go of what they read.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.ledger.index.close()
+	defer s.cancel()
+	work, ctxWork := errgroup.WithContext(s.base)
+	work.Go(func() error { return s.ledger.run(ctxWork, s.jobs) })
+	work.Go(func() error { return s.schedules.run(ctxWork, s.ticks) })
+	work.Go(func() error { return s.feed.run(ctxWork, s.events) })
+	work.Go(func() error { return s.progress.run(ctxWork, s.signals) })
+	work.Go(func() error { return s.app.Listener(s.listener) })
+	work.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-ctxWork.Done():
+		}
+		s.leave()
+		err := s.app.ShutdownWithTimeout(drainTimeout)
+		_ = s.listener.Close() // closed already, unless it was never served
+		s.cancel()
+		return err
+	})
+	if err := work.Wait(); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+		return fmt.Errorf("api: %w", err)
+	}
+	return nil
+}
+
+// Ready tells whether jobs can be taken and the books answer.
+func (s *Server) Ready(ctx context.Context) error {
+	if err := s.ledger.ready(ctx); err != nil {
+		return err
+	}
+	return s.signals.Ready(ctx)
+}
+
+// routes are those of openapi.yaml; a test compares the two.
+func (s *Server) routes() {
+	const job = "/jobs/:jobId<guid>"
+	guarded := s.app.Group("", s.guard)
+	guarded.Post("/jobs", s.submitJob)
+	guarded.Get("/jobs", s.listJobs)
+	guarded.Post("/jobs/batch", s.submitBatch)
+	guarded.Get("/jobs/stats", s.jobStats)
+	guarded.Get("/jobs/events", s.followEvents)
+	guarded.Post("/jobs/schedule", s.createSchedule)
+	guarded.Get(job, s.getJob)
+	guarded.Delete(job, s.cancelJob)
+	guarded.Post(job+"/requeue", s.requeueJob)
+	guarded.Get(job+"/events", s.jobEvents)
+	guarded.Get(job+"/logs", s.jobLogs)
+	guarded.Get("/schedules", s.listSchedules)
+	guarded.Get("/schedules/:scheduleId", s.getSchedule)
+	guarded.Delete("/schedules/:scheduleId", s.deleteSchedule)
+	s.app.Get("/healthz", s.health)
+	s.app.Get("/readyz", s.ready)
+	s.serveDocs()
+}
+
+// work bounds what one request may take.
+func (s *Server) work() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.base, s.timeout)
+}
