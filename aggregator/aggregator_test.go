@@ -1,0 +1,205 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallyman/contract"
+	"tallyman/internal/natslocal"
+	"tallyman/internal/stream"
+	"tallyman/internal/testenv"
+)
+
+// world is a NATS of the test's own with every stream and bucket.
+type world struct {
+	t      testing.TB
+	server *natslocal.Server
+	stream *stream.Stream
+	bucket *stream.Bucket
+	log    *slog.Logger
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{t: t, server: testenv.NATSServer(t), log: slog.New(slog.DiscardHandler)}
+	if os.Getenv("TALLYMAN_TEST_LOG") != "" {
+		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	w.stream = testenv.Dial(t, w.server)
+	w.ensure()
+	return w
+}
+
+func (w *world) ensure() {
+	w.t.Helper()
+	if err := w.stream.Ensure(w.t.Context(), stream.DefaultSettings()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.bucket = w.open(w.stream)
+}
+
+func (w *world) open(s *stream.Stream) *stream.Bucket {
+	w.t.Helper()
+	b, err := s.Bucket(w.t.Context(), contract.BucketJobs)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+func (w *world) options() Options {
+	return Options{Events: w.stream, Bucket: w.bucket, Log: w.log}
+}
+
+// start runs an aggregator until stop, which waits for it.
+func (w *world) start(o Options) (a *Aggregator, stop func()) {
+	w.t.Helper()
+	a, err := New(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("Run: %v", err)
+		}
+	}
+	w.t.Cleanup(stop)
+	return a, stop
+}
+
+// publish says events and gives the sequence of the last.
+func (w *world) publish(all []said) (last uint64) {
+	w.t.Helper()
+	for _, s := range all {
+		seq, err := w.stream.Publish(w.t.Context(), *s.event)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		last = max(last, seq)
+	}
+	return last
+}
+
+// settled waits until the bucket has come to seq.
+func (w *world) settled(a *Aggregator, seq uint64) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	if err := a.Committed(ctx, seq); err != nil {
+		w.t.Fatalf("%v (ready: %v)", err, a.Ready())
+	}
+}
+
+// shown is every document of the bucket but for the checkpoint, as bytes.
+func (w *world) shown() map[string]string {
+	w.t.Helper()
+	all, err := w.bucket.List(w.t.Context(), ">")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	v := make(map[string]string)
+	for _, e := range all {
+		if e.Key != contract.KeyCheckpoint {
+			v[e.Key] = string(e.Value)
+		}
+	}
+	return v
+}
+
+// reference is what the bucket must hold: the stream folded from its first event by one pure fold.
+func (w *world) reference(r rules) map[string]string {
+	w.t.Helper()
+	info, err := w.stream.Info(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l := newLedger(r)
+	if info.First > 1 {
+		l.gap(1)
+	}
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	err = w.stream.Follow(ctx, 0, func(e stream.Stored) error {
+		event := &e.Event
+		if e.Fault != nil {
+			event = nil
+		}
+		l.fold(e.Seq, e.At, event)
+		if e.Seq == info.Last {
+			cancel()
+		}
+		return nil
+	})
+	if ctx.Err() == nil {
+		w.t.Fatal(err)
+	}
+	return view(w.t, l)
+}
+
+// same checks the bucket against the reference; but for the documents' asOf of attention, which is
+// older where nobody who waits has changed since.
+func (w *world) same() {
+	w.t.Helper()
+	got, want := w.shown(), w.reference(testRules)
+	for _, v := range []map[string]string{got, want} {
+		var a contract.Attention
+		if err := json.Unmarshal([]byte(v[contract.KeyAttention]), &a); err != nil {
+			w.t.Fatalf("%s: %v", contract.KeyAttention, err)
+		}
+		a.AsOf = contract.AsOf{}
+		v[contract.KeyAttention] = fmt.Sprintf("%+v", a)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		w.t.Fatalf("the bucket is not what the stream adds up to:\n%s", d)
+	}
+}
+
+func TestEventsBecomeDocuments(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, _ := w.start(w.options())
+	author := newAuthor(1)
+	author.life(testID(1), 1, contract.Succeeded)
+	author.life(testID(2), 3, contract.Failed)
+	author.say(event(testID(3), 1, 0, contract.Submitted, 5))
+	author.units(5)
+	w.settled(a, w.publish(author.all))
+	w.same()
+	var s contract.Stats
+	if err := json.Unmarshal([]byte(w.shown()[contract.KeyStats]), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.SucceedJob != 1 || s.JobRetry != 2 || s.FailedJob != 3 || !s.Balanced || s.Jobs.Accepted != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	if err := a.Ready(); err != nil {
+		t.Errorf("not ready: %v", err)
+	}
+}
+
+func TestOptionsNameEveryBadField(t *testing.T) {
+	t.Parallel()
+	_, err := New(Options{Retention: 1, Window: 1, Every: -1})
+	for _, field := range []string{"Events", "Bucket", "Retention", "Window", "Every"} {
+		if err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not named: %v", field, err)
+		}
+	}
+}

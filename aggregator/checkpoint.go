@@ -1,0 +1,117 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+const checkpointVersion = 1
+
+// checkpoint is the last word of every commit: how far the ledger has come, on which stream, and all
+// that its documents cannot give back.
+type checkpoint struct {
+	checkpointHead
+	At        contract.Time       `json:"at,omitzero"` // when the stream stored the event at Seq
+	Event     string              `json:"event"`       // names the event at Seq
+	Horizon   contract.Time       `json:"horizon,omitzero"`
+	Attention bool                `json:"attention"`      // the attention document is as new as this
+	Left      int                 `json:"left,omitempty"` // documents of another stream that are still to go
+	Units     contract.UnitCounts `json:"units"`
+	UnitIDs   []byte              `json:"unitIds,omitempty"`
+	Queues    []string            `json:"queues,omitempty"` // in the order of their numbers
+	Types     []string            `json:"types,omitempty"`
+	Cells     []string            `json:"cells"` // the names of the cells of a sum
+	Sums      booksWire           `json:"sums"`
+	Retired   booksWire           `json:"retired"`
+}
+
+// checkpointHead is what a standby looks at.
+type checkpointHead struct {
+	V       int              `json:"v"`
+	Seq     uint64           `json:"seq"`
+	Stream  string           `json:"stream"` // when the stream was made: tells it from a successor
+	Balance contract.Balance `json:"balance"`
+}
+
+// checkpoint is the ledger's own part of a checkpoint.
+func (l *ledger) checkpoint() checkpoint {
+	return checkpoint{
+		checkpointHead: checkpointHead{V: checkpointVersion, Seq: l.seq, Balance: l.balance},
+		At:             contract.AtMilli(l.at), Horizon: contract.AtMilli(l.horizon),
+		Units: l.units.counts, UnitIDs: l.units.wire(), Queues: l.queues.kept(), Types: l.types.kept(), Cells: cellNames[:],
+		Sums: l.books.wire(), Retired: l.retired.wire(),
+	}
+}
+
+// restore makes a ledger of what the checkpoint holds; its jobs are still to be admitted. sums is what
+// they and the retired must add up to.
+func (c *checkpoint) restore(r rules) (l *ledger, sums *books, err error) {
+	l, sums = newLedger(r), new(books)
+	l.queues, l.types = newNames(c.Queues), newNames(c.Types)
+	l.seq, l.at, l.horizon = c.Seq, milli(c.At), milli(c.Horizon)
+	l.balance, l.units.counts = c.Balance, c.Units
+	if err := l.units.read(c.UnitIDs); err != nil {
+		return nil, nil, fmt.Errorf("unit facts: %w", err)
+	}
+	from, err := cellsOf(c.Cells)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.Retired.read(&l.retired, from); err != nil {
+		return nil, nil, fmt.Errorf("retired sums: %w", err)
+	}
+	if err := c.Sums.read(sums, from); err != nil {
+		return nil, nil, fmt.Errorf("sums: %w", err)
+	}
+	l.books.merge(&l.retired)
+	return l, sums, nil
+}
+
+// admit puts a job from its document into the ledger.
+func (l *ledger) admit(d *contract.Job) error {
+	id, ok := parseJobID(d.JobID)
+	if !ok {
+		return fmt.Errorf("%q is no job id", contract.CutText(d.JobID, contract.MaxToken))
+	}
+	if err := l.job.read(d, &l.queues, &l.types); err != nil {
+		return err
+	}
+	l.bytes = l.job.pack(l.bytes[:0])
+	l.jobs[id] = packed(l.bytes)
+	l.after.count(&l.job)
+	l.books.add(l.job.queue, l.job.kind, &l.after, 1)
+	l.order(id, place{})
+	return nil
+}
+
+// errVersion is a checkpoint that another version of this program wrote.
+var errVersion = errors.New("unknown version")
+
+// decodeCheckpoint reads a checkpoint or its head. One of a newer version is not touched: it is for
+// those who know it.
+func decodeCheckpoint[T any](e stream.Entry, into *T, head *checkpointHead) error {
+	if err := json.Unmarshal(e.Value, into); err != nil {
+		return fmt.Errorf("%s at revision %d: %w", e.Key, e.Revision, err)
+	}
+	if head.V != checkpointVersion {
+		return fmt.Errorf("%s at revision %d: %w %d; run the version that wrote it, or a later one",
+			e.Key, e.Revision, errVersion, head.V)
+	}
+	return nil
+}
+
+// nameOf names an event by its bytes.
+func nameOf(raw []byte) string {
+	h := fnv.New64a()
+	_, _ = h.Write(raw) // a hash takes everything
+	return fmt.Sprintf("%016x", h.Sum64())
+}
+
+// identity names a stream by when it was made.
+func identity(i stream.Info) string { return i.Created.UTC().Format(time.RFC3339Nano) }

@@ -1,0 +1,242 @@
+package aggregator
+
+import (
+	"encoding/hex"
+	"time"
+
+	"tallyman/contract"
+)
+
+// maxRetired is how many old jobs one event may make go, so that one event never fills a batch.
+const maxRetired = 8
+
+// jobID is the 16 bytes of a job's UUID.
+type jobID [16]byte
+
+func parseJobID(s string) (id jobID, ok bool) {
+	if !contract.ValidJobID(s) {
+		return id, false
+	}
+	plain := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
+	_, err := hex.Decode(id[:], []byte(plain))
+	return id, err == nil
+}
+
+func (id jobID) String() string {
+	var b [36]byte
+	hex.Encode(b[:8], id[:4])
+	hex.Encode(b[9:13], id[4:6])
+	hex.Encode(b[14:18], id[6:8])
+	hex.Encode(b[19:23], id[8:10])
+	hex.Encode(b[24:], id[10:])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
+}
+
+// rules are what the fold is told from outside. They must be the same in every process.
+type rules struct {
+	retention time.Duration // for how long an ended job is kept
+	window    time.Duration // for how long the id of a unit's fact is kept
+}
+
+// ledger is the state of the fold: what a prefix of the stream adds up to. It is changed by fold alone,
+// which reads no clock, so two processes that fold the same events have the same ledger.
+type ledger struct {
+	rules
+	jobs          map[jobID]packed
+	queues, types names
+	books         books // of every job that ever was
+	retired       books // of those whose documents are gone: what the documents cannot give back
+	units         unitFacts
+	balance       contract.Balance // Gap, GapAt, Late, Unknown; Off as found when loaded
+
+	accepted, queued order // for attention
+	ended            order // for the retention
+
+	seq     uint64 // of the last event folded
+	at      int64  // when the stream stored it
+	horizon int64  // the latest event time
+	waiting uint64 // counts changes of who is accepted or queued
+
+	touched       []jobID // by the last fold
+	job, probe    job     // scratch
+	before, after tally   // scratch
+	bytes         []byte  // scratch
+}
+
+func newLedger(r rules) *ledger {
+	return &ledger{
+		rules: r, jobs: make(map[jobID]packed), queues: newNames(nil), types: newNames(nil),
+		accepted: newOrder(), queued: newOrder(), ended: newOrder(),
+	}
+}
+
+// fold takes one event of the stream and gives the jobs whose documents change by it; a job that is no
+// longer known has no document any more. A nil event is one that nobody could read. The list is good
+// until the next fold.
+func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
+	l.touched = l.touched[:0]
+	if seq > l.seq {
+		l.seq, l.at = seq, stored.UnixMilli()
+	}
+	if e == nil {
+		l.balance.Unknown++
+		return nil
+	}
+	at := notAfter(e.Time, stored)
+	l.horizon = max(l.horizon, at)
+	l.retire()
+	if e.Kind.OfUnit() {
+		l.units.count(e, l.horizon, l.window.Milliseconds())
+		return l.touched
+	}
+	l.foldJob(e, &fact{
+		kind: e.Kind, run: e.Run, attempt: e.Attempt, at: at, submitted: notAfter(e.SubmittedAt, stored),
+		reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq,
+	})
+	return l.touched
+}
+
+// notAfter is a time in milliseconds: never later than the stream stored its event, whatever a writer's
+// clock says, and never 0, which is absent.
+func notAfter(t contract.Time, stored time.Time) int64 {
+	return max(1, min(t.UnixMilli(), stored.UnixMilli()))
+}
+
+func (l *ledger) foldJob(e *contract.Event, f *fact) {
+	id, ok := parseJobID(e.JobID)
+	if !ok {
+		l.balance.Unknown++
+		return
+	}
+	p, known := l.jobs[id]
+	if known {
+		p.unpack(&l.job)
+	}
+	if l.late(known, f) {
+		l.balance.Late++
+		return
+	}
+	f.queue, f.jtype = l.queues.number(e.Queue), l.types.number(e.Type)
+	if known {
+		l.before.count(&l.job)
+	} else {
+		l.job.clear()
+		l.before.clear()
+	}
+	was := l.job.place()
+	queue, kind := l.job.queue, l.job.kind
+	if !l.job.join(f, &l.queues, &l.types) {
+		l.balance.Unknown++
+		return
+	}
+	if known {
+		l.books.add(queue, kind, &l.before, -1)
+	}
+	l.after.count(&l.job)
+	l.books.add(l.job.queue, l.job.kind, &l.after, 1)
+	l.bytes = l.job.pack(l.bytes[:0])
+	l.jobs[id] = packed(l.bytes)
+	l.order(id, was)
+	l.touched = append(l.touched, id)
+}
+
+// late tells whether the event is of a job that has been over for longer than the retention: its
+// document is gone, or about to go, and it must not come back as if it were new.
+func (l *ledger) late(known bool, f *fact) bool {
+	if known {
+		return l.job.state().Ended() && l.isOld(l.job.latest())
+	}
+	return l.isOld(f.submitted)
+}
+
+func (l *ledger) isOld(at int64) bool { return at < l.horizon-l.retention.Milliseconds() }
+
+// retire makes the jobs go that ended before the retention: their sums stay.
+func (l *ledger) retire() {
+	holds := func(e entry) bool { return l.place(e.id) == place{contract.StateSucceeded, e.at} }
+	for range maxRetired {
+		if len(l.ended.heap.items) == 0 || !l.isOld(l.ended.heap.items[0].at) {
+			return
+		}
+		oldest, ok := l.ended.top(holds)
+		if !ok || !l.isOld(oldest.at) {
+			return
+		}
+		l.jobs[oldest.id].unpack(&l.job)
+		l.after.count(&l.job)
+		l.retired.add(l.job.queue, l.job.kind, &l.after, 1)
+		delete(l.jobs, oldest.id)
+		l.touched = append(l.touched, oldest.id)
+	}
+}
+
+// place is what a job waits for, and since when: to be sent (accepted), to be claimed (queued), or to
+// be removed (any ended state; succeeded stands for all three).
+type place struct {
+	state contract.State
+	since int64
+}
+
+func (j *job) place() place {
+	if len(j.runs) == 0 {
+		return place{}
+	}
+	switch s := j.state(); {
+	case s.Ended():
+		return place{contract.StateSucceeded, j.latest()}
+	case s == contract.StateAccepted:
+		return place{s, j.highest().submitted}
+	case s == contract.StateQueued:
+		return place{s, j.highest().queued}
+	}
+	return place{}
+}
+
+// place finds the place of a job; the zero place where there is no such job, or it waits for nothing.
+func (l *ledger) place(id jobID) place {
+	p, ok := l.jobs[id]
+	if !ok {
+		return place{}
+	}
+	p.unpack(&l.probe)
+	return l.probe.place()
+}
+
+// order keeps the three orders up with a job whose place was another before the event.
+func (l *ledger) order(id jobID, was place) {
+	is := l.job.place()
+	if is == was {
+		return
+	}
+	if waits(was.state) || waits(is.state) {
+		l.waiting++
+	}
+	o, live := l.orderOf(is.state)
+	if o != nil {
+		o.push(entry{is.since, id}, live, func(e entry) bool { return l.place(e.id) == place{is.state, e.at} })
+	}
+}
+
+func waits(s contract.State) bool { return s == contract.StateAccepted || s == contract.StateQueued }
+
+// orderOf gives the order of a place and how many jobs are in it.
+func (l *ledger) orderOf(s contract.State) (*order, int64) {
+	total := &l.books.total
+	switch s {
+	case contract.StateAccepted:
+		return &l.accepted, total[stateCells[s]]
+	case contract.StateQueued:
+		return &l.queued, total[stateCells[s]]
+	case contract.StateSucceeded:
+		return &l.ended, int64(len(l.jobs))
+	}
+	return nil, 0
+}
+
+// gap records that events from seq on were lost before they could be folded.
+func (l *ledger) gap(seq uint64) {
+	if !l.balance.Gap {
+		l.balance.Gap, l.balance.GapAt = true, seq
+	}
+}

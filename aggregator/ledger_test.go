@@ -1,0 +1,345 @@
+package aggregator
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallyman/contract"
+)
+
+// view is everything that a ledger shows, as bytes.
+func view(t testing.TB, l *ledger) map[string]string {
+	t.Helper()
+	v := make(map[string]string)
+	put := func(key string, value any) {
+		b, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v[key] = string(b)
+	}
+	var j job
+	for id, p := range l.jobs {
+		p.unpack(&j)
+		put(contract.JobKey(id.String()), j.document(id, l.queues.list, l.types.list))
+	}
+	put(contract.KeyStats, l.stats())
+	put(contract.KeyAttention, l.attention())
+	return v
+}
+
+// shuffled is the events in another order, a fifth of them twice.
+func shuffled(all []said, rng *rand.Rand) []said {
+	out := slices.Clone(all)
+	for range len(all) / 5 {
+		out = append(out, all[rng.IntN(len(all))])
+	}
+	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
+
+// A ledger does not depend on the order of the events nor on how often each is said, whatever the
+// voices contradict one another in.
+func TestFoldIsCommutativeAndIdempotent(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(60) {
+		a := newAuthor(seed)
+		a.chaos(1+a.rng.IntN(20), 10+a.rng.IntN(600))
+		a.units(20)
+		all := a.check(t)
+		want := view(t, fill(newLedger(testRules), all))
+		for range 5 {
+			got := view(t, fill(newLedger(testRules), shuffled(all, a.rng)))
+			if d := cmp.Diff(want, got); d != "" {
+				t.Fatalf("seed %d: another order gives another ledger:\n%s", seed, d)
+			}
+		}
+	}
+}
+
+// The sums, kept by taking out and putting in, are those of the documents; and a ledger that is rebuilt
+// from its documents and its checkpoint is the same to the byte, and goes on to be the same.
+func TestDocumentsGiveTheLedgerBack(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(60) {
+		a := newAuthor(seed)
+		a.chaos(1+a.rng.IntN(20), 10+a.rng.IntN(600))
+		a.units(20)
+		all := a.check(t)
+		half := len(all) / 2
+		l := fill(newLedger(testRules), all[:half])
+		back := rebuild(t, l)
+		if d := cmp.Diff(view(t, l), view(t, back)); d != "" {
+			t.Fatalf("seed %d: the ledger from its documents is another:\n%s", seed, d)
+		}
+		for id, p := range l.jobs {
+			if want, got := unpacked(p, l), unpacked(back.jobs[id], back); want != got {
+				t.Fatalf("seed %d: job %s:\nwas  %s\nback %s", seed, id, want, got)
+			}
+		}
+		if d := cmp.Diff(view(t, fill(l, all[half:])), view(t, fill(back, all[half:]))); d != "" {
+			t.Fatalf("seed %d: the ledger from its documents goes another way:\n%s", seed, d)
+		}
+	}
+}
+
+// unpacked spells a packed job out, with names in the place of their numbers.
+func unpacked(p packed, l *ledger) string {
+	var j job
+	p.unpack(&j)
+	queue, kind := l.queues.list[j.queue], l.types.list[j.kind]
+	j.queue, j.kind = 0, 0
+	return fmt.Sprintf("%s %s %+v", queue, kind, j)
+}
+
+// rebuild makes a ledger of another's documents and checkpoint, by way of their bytes.
+func rebuild(t testing.TB, l *ledger) *ledger {
+	t.Helper()
+	b, err := json.Marshal(l.checkpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c checkpoint
+	if err := json.Unmarshal(b, &c); err != nil {
+		t.Fatal(err)
+	}
+	back, sums, err := c.restore(l.rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, doc := range view(t, l) {
+		if _, ok := contract.JobIDOfKey(key); !ok {
+			continue
+		}
+		var d contract.Job
+		if err := json.Unmarshal([]byte(doc), &d); err != nil {
+			t.Fatal(err)
+		}
+		if err := back.admit(&d); err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+	}
+	if off := back.books.off(sums); off != 0 {
+		t.Fatalf("%d sums differ from those of the documents", off)
+	}
+	if off := back.books.off(&l.books); off != 0 {
+		t.Fatalf("%d sums differ from those before", off)
+	}
+	return back
+}
+
+// At every sequence each job is in one state, and the seed's identities hold: failedJob - jobRetry runs
+// ended failed, succeedJob + failedJob - jobRetry runs ended so or well.
+func TestLedgerBalancesAtEverySequence(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		a := newAuthor(seed)
+		a.chaos(10, 400)
+		l := newLedger(testRules)
+		for _, s := range a.check(t) {
+			fill(l, []said{s})
+			st := l.stats()
+			c := st.Jobs
+			sum := c.Accepted + c.Queued + c.Running + c.Retrying + c.Succeeded + c.Failed + c.Cancelled
+			if sum != c.Submitted || sum != len(l.jobs) || st.Balance.Off != 0 {
+				t.Fatalf("seed %d at %d: %d jobs, states %+v, balance %+v", seed, s.seq, len(l.jobs), c, st.Balance)
+			}
+			if l.books.total[cellRunsFailed] != int64(st.FailedJob-st.JobRetry) || st.JobRetry < 0 {
+				t.Fatalf("seed %d at %d: failedJob %d, jobRetry %d, runs failed %d", seed, s.seq, st.FailedJob, st.JobRetry, l.books.total[cellRunsFailed])
+			}
+			failures := 0
+			for _, n := range st.Failures {
+				failures += n
+			}
+			if failures != st.FailedJob {
+				t.Fatalf("seed %d at %d: %d failures by reason, failedJob %d", seed, s.seq, failures, st.FailedJob)
+			}
+		}
+	}
+}
+
+// The original's two samples [A2, A4].
+func TestSeedArithmetic(t *testing.T) {
+	t.Parallel()
+	type keys struct{ SucceedJob, JobRetry, FailedJob int }
+	cases := []struct {
+		name string
+		say  func(*author)
+		want keys
+	}{
+		{"one well, one failed three times", func(a *author) {
+			a.life(testID(1), 1, contract.Succeeded)
+			a.life(testID(2), 3, contract.Failed)
+		}, keys{1, 2, 3}},
+		{"thirteen well, three failed", func(a *author) {
+			for n := range 13 {
+				a.life(testID(n), 1+n%2, contract.Succeeded) // 6 of them at the second try
+			}
+			for n := range 3 {
+				a.life(testID(100+n), 3, contract.Failed)
+			}
+		}, keys{13, 12, 15}},
+		{"a run that failed without an attempt", func(a *author) {
+			a.say(event(testID(1), 1, 0, contract.Submitted, 0))
+			a.say(event(testID(1), 1, 0, contract.Failed, 1))
+		}, keys{0, 0, 1}},
+	}
+	for _, c := range cases {
+		a := newAuthor(1)
+		c.say(a)
+		s := fill(newLedger(testRules), a.check(t)).stats()
+		if got := (keys{s.SucceedJob, s.JobRetry, s.FailedJob}); got != c.want || !s.Balanced {
+			t.Errorf("%s: %+v balanced %v, want %+v", c.name, got, s.Balanced, c.want)
+		}
+	}
+}
+
+// Sums are kept for each queue and each type, and beyond the bound in one sum of all others.
+func TestSumsByQueueAndTypeAreBounded(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(1)
+	for n := range maxNames + 10 {
+		e := event(testID(n), 1, 0, contract.Submitted, 0)
+		e.Queue, e.Type = fmt.Sprint("q", n), fmt.Sprint("t", n%3)
+		a.say(e)
+	}
+	l := fill(newLedger(testRules), a.check(t))
+	s := l.stats()
+	if len(s.ByQueue) != maxNames+1 || s.ByQueue[otherName].Jobs.Submitted != 10 || s.ByQueue["q0"].Jobs.Submitted != 1 {
+		t.Errorf("%d queues, others %+v", len(s.ByQueue), s.ByQueue[otherName])
+	}
+	if len(s.ByType) != 3 || s.ByType["t0"].Jobs.Accepted == 0 || !s.Balanced {
+		t.Errorf("types %+v", s.ByType)
+	}
+	back := rebuild(t, l)
+	if d := cmp.Diff(view(t, l), view(t, back)); d != "" {
+		t.Error(d)
+	}
+}
+
+// An ended job goes when it is older than the retention, its sums stay, and what comes later of it
+// counts as late; so does an event of a job that nobody knows and that is older.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(1)
+	for n := range 30 {
+		a.life(testID(n), 1, contract.Succeeded)
+	}
+	a.say(event(testID(99), 1, 0, contract.Submitted, 0)) // never ends, so it stays
+	l := fill(newLedger(testRules), a.check(t))
+	later := func(job string) *contract.Event {
+		e := event(job, 1, 0, contract.Submitted, 31*24*3600)
+		e.SubmittedAt = e.Time
+		return e
+	}
+	gone := 0
+	for n := range 5 { // each event makes a bounded number go
+		touched := l.fold(a.seq+uint64(n)+1, epoch.Add(32*24*time.Hour), later(testID(1000+n)))
+		for _, id := range touched {
+			if _, ok := l.jobs[id]; !ok {
+				gone++
+			}
+		}
+		if len(touched) > maxRetired+1 {
+			t.Errorf("one event changed %d documents", len(touched))
+		}
+	}
+	s := l.stats()
+	if gone != 30 || len(l.jobs) != 6 || s.Jobs.Succeeded != 30 || s.SucceedJob != 30 || s.Latency.Work.Count != 30 || !s.Balanced {
+		t.Errorf("%d went, %d are left, stats %+v", gone, len(l.jobs), s)
+	}
+	if d := cmp.Diff(view(t, l), view(t, rebuild(t, l))); d != "" {
+		t.Error(d)
+	}
+	for _, known := range []string{testID(3), testID(77)} {
+		l.fold(l.seq+1, epoch.Add(32*24*time.Hour), event(known, 1, 1, contract.AttemptFailed, 5))
+	}
+	if s := l.stats(); s.Balance.Late != 2 || s.Jobs.Submitted != 36 || !s.Balanced {
+		t.Errorf("late %d, submitted %d, balanced %v", s.Balance.Late, s.Jobs.Submitted, s.Balanced)
+	}
+}
+
+// That a job goes depends on the events alone, not on when it was loaded: a ledger that is rebuilt in
+// between loses the same jobs at the same events.
+func TestRetentionIsPartOfTheFold(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(3)
+	for n := range 200 {
+		begin := float64(a.rng.IntN(60 * 24 * 3600))
+		for _, e := range []*contract.Event{
+			event(testID(n), 1, 0, contract.Submitted, begin), event(testID(n), 1, 1, contract.Claimed, begin+1),
+			event(testID(n), 1, 1, contract.Succeeded, begin+2),
+		} {
+			e.SubmittedAt = contract.At(epoch.Add(time.Duration(begin) * time.Second))
+			a.say(e)
+		}
+	}
+	all := a.check(t)
+	a.rng.Shuffle(len(all), func(i, j int) { all[i].event, all[j].event = all[j].event, all[i].event })
+	for i := range all {
+		all[i].stored = epoch.Add(100 * 24 * time.Hour)
+	}
+	l, back := newLedger(testRules), newLedger(testRules)
+	for i := range all {
+		fill(l, all[i:i+1])
+		fill(back, all[i:i+1])
+		if a.rng.IntN(10) == 0 {
+			back = rebuild(t, back)
+		}
+		if len(l.jobs) != len(back.jobs) || l.balance != back.balance {
+			t.Fatalf("at %d: %d jobs %+v, rebuilt %d jobs %+v", i, len(l.jobs), l.balance, len(back.jobs), back.balance)
+		}
+	}
+	if l.retired.total.jobs() == 0 || l.balance.Late == 0 {
+		t.Errorf("%d retired, %d late: the test shows nothing", l.retired.total.jobs(), l.balance.Late)
+	}
+}
+
+// What nobody can read, and what no longer fits a job, is counted and stops nothing.
+func TestUnknownEventsAreCounted(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(1)
+	a.all = append(a.all, said{1, epoch, nil})
+	a.seq = 1
+	for run := 1; run <= maxEntries+50; run++ {
+		a.say(event(testID(1), run, 0, contract.Submitted, 0))
+	}
+	l := fill(newLedger(testRules), a.check(t))
+	s := l.stats()
+	if want := 1 + 50 + 1; s.Balance.Unknown != want || !s.Balanced || s.AsOf.Seq != a.seq {
+		t.Errorf("unknown %d, want %d; balanced %v at %d", s.Balance.Unknown, want, s.Balanced, s.AsOf.Seq)
+	}
+	if n := len(view(t, l)[contract.JobKey(testID(1))]); n > contract.MaxEventBytes {
+		t.Errorf("the largest document has %d bytes", n)
+	}
+}
+
+func TestOrphansUnbalance(t *testing.T) {
+	t.Parallel()
+	l := newLedger(testRules)
+	l.fold(1, epoch, event(testID(1), 1, 1, contract.Claimed, 0))
+	if s := l.stats(); s.Balanced || s.Balance.Orphans != 1 {
+		t.Errorf("balanced %v, balance %+v", s.Balanced, s.Balance)
+	}
+	l.fold(2, epoch, event(testID(1), 1, 0, contract.Submitted, 0))
+	if s := l.stats(); !s.Balanced || s.Balance.Orphans != 0 {
+		t.Errorf("balanced %v, balance %+v", s.Balanced, s.Balance)
+	}
+}
+
+func TestJobIDsAreWrittenAsRead(t *testing.T) {
+	t.Parallel()
+	want := testID(1)
+	if id, ok := parseJobID(want); !ok || id.String() != want {
+		t.Errorf("%s became %s, %v", want, id, ok)
+	}
+	if _, ok := parseJobID("no job"); ok {
+		t.Error("a word was taken for a job id")
+	}
+}

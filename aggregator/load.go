@@ -1,0 +1,184 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// errMoved says that what this process holds in memory is no longer what the bucket holds, or not
+// certainly: it is dropped, and loaded again.
+var errMoved = errors.New("the ledger has moved on")
+
+// fence is the checkpoint that a commit must find in place.
+type fence struct {
+	revision uint64 // 0: there is none yet
+	seq      uint64
+}
+
+// loaded is a ledger as the bucket holds it.
+type loaded struct {
+	ledger    *ledger
+	fence     fence
+	stream    string   // the identity of the stream it is of
+	event     string   // names the event at the fence
+	attention bool     // the attention document is as new as the fence
+	leftovers []string // keys of documents that are of another stream and must go first
+}
+
+// load reads the ledger from the bucket. The bucket may be written meanwhile, and then what a listing
+// shows is of no one moment; so the checkpoint is read before and, last of all, after the documents: the
+// moment counts if it is still the same one, and no document is newer than it. Else errMoved.
+func load(ctx context.Context, events Events, bucket Bucket, r rules) (*loaded, error) {
+	entry, err := getCheckpoint(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	info, err := events.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, sums, err := begin(ctx, events, info, entry, r)
+	if err != nil {
+		return nil, err
+	}
+	in := intake{loaded: l, newest: entry.Revision}
+	if err := in.documents(ctx, bucket); err != nil {
+		return nil, err
+	}
+	after, err := getCheckpoint(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	if after.Revision != entry.Revision || in.newest > after.Revision {
+		return nil, fmt.Errorf("%w: the bucket was written while it was read", errMoved)
+	}
+	if sums != nil {
+		l.ledger.balance.Off += in.unreadable + l.ledger.books.off(sums)
+	}
+	if info.First > l.ledger.seq+1 {
+		l.ledger.gap(l.ledger.seq + 1)
+	}
+	return l, nil
+}
+
+// getCheckpoint reads the checkpoint; the zero Entry where there is none.
+func getCheckpoint(ctx context.Context, bucket Bucket) (stream.Entry, error) {
+	e, err := bucket.Get(ctx, contract.KeyCheckpoint)
+	if errors.Is(err, stream.ErrNotFound) {
+		return stream.Entry{}, nil
+	}
+	return e, err
+}
+
+// begin makes the ledger that the documents are admitted to: the checkpoint's, or an empty one where
+// there is none or where it speaks of another stream. sums is nil for the latter.
+func begin(ctx context.Context, events Events, info stream.Info, e stream.Entry, r rules) (*loaded, *books, error) {
+	fresh := &loaded{ledger: newLedger(r), fence: fence{revision: e.Revision}, stream: identity(info)}
+	if e.Revision == 0 {
+		return fresh, nil, nil
+	}
+	var c checkpoint
+	if err := decodeCheckpoint(e, &c, &c.checkpointHead); err != nil {
+		return nil, nil, err
+	}
+	ours, err := c.speaksOf(ctx, events, info)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !ours {
+		return fresh, nil, nil
+	}
+	l, sums, err := c.restore(r)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s at revision %d: %w", e.Key, e.Revision, err)
+	}
+	return &loaded{
+		ledger: l, fence: fence{e.Revision, c.Seq}, stream: c.Stream, event: c.Event, attention: c.Attention,
+	}, sums, nil
+}
+
+// speaksOf tells whether the checkpoint is of this stream: the same one, not a new one under the old
+// name nor one set back to an older copy. At sequence 0 it holds nothing, so it does not matter.
+func (c *checkpoint) speaksOf(ctx context.Context, events Events, info stream.Info) (bool, error) {
+	if c.Seq == 0 || c.Stream != identity(info) || c.Seq > info.Last {
+		return false, nil
+	}
+	at, err := events.Event(ctx, c.Seq)
+	if errors.Is(err, stream.ErrNotFound) {
+		return true, nil // it is older than the stream keeps events
+	}
+	return err == nil && nameOf(at.Raw) == c.Event, err
+}
+
+// intake takes the documents in: JSON is decoded by as many goroutines as there are processors, for it
+// is nearly all of the work, and one admits.
+type intake struct {
+	*loaded
+	newest     uint64
+	unreadable int
+	rest       sync.WaitGroup
+}
+
+// intakeBatch is how many documents go from hand to hand at a time.
+const intakeBatch = 256
+
+func (in *intake) documents(ctx context.Context, bucket Bucket) error {
+	raw, decoded := make(chan []stream.Entry, 1), make(chan []contract.Job, 1)
+	for range runtime.GOMAXPROCS(0) {
+		in.rest.Go(func() { decodeJobs(raw, decoded) })
+	}
+	admitted := make(chan struct{})
+	go func() {
+		defer close(admitted)
+		for jobs := range decoded {
+			in.admit(jobs)
+		}
+	}()
+	batch := make([]stream.Entry, 0, intakeBatch)
+	err := bucket.Each(ctx, contract.JobKey("*"), func(e stream.Entry) error {
+		in.newest = max(in.newest, e.Revision)
+		if in.ledger.seq == 0 { // nothing was folded yet, so this is another stream's
+			in.leftovers = append(in.leftovers, e.Key)
+			return nil
+		}
+		if batch = append(batch, e); len(batch) == intakeBatch {
+			raw <- batch
+			batch = make([]stream.Entry, 0, intakeBatch)
+		}
+		return nil
+	})
+	raw <- batch
+	close(raw)
+	in.rest.Wait()
+	close(decoded)
+	<-admitted
+	return err
+}
+
+// decodeJobs decodes documents; one that is not a job's own is left without an id, for admit to refuse.
+func decodeJobs(raw <-chan []stream.Entry, decoded chan<- []contract.Job) {
+	for batch := range raw {
+		jobs := make([]contract.Job, len(batch))
+		for i, e := range batch {
+			if err := json.Unmarshal(e.Value, &jobs[i]); err != nil || contract.JobKey(jobs[i].JobID) != e.Key {
+				jobs[i] = contract.Job{}
+			}
+		}
+		decoded <- jobs
+	}
+}
+
+func (in *intake) admit(jobs []contract.Job) {
+	for i := range jobs {
+		if err := in.ledger.admit(&jobs[i]); err != nil {
+			in.unreadable++ // its part is missing from the sums then, which is how it shows
+		}
+	}
+}

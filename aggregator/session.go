@@ -1,0 +1,339 @@
+package aggregator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+const (
+	// maxBurst is how many events are folded before anything else is looked at.
+	maxBurst = 1024
+	// standbyEvery is how often a standby looks how far the leader has come.
+	standbyEvery = 500 * time.Millisecond
+	// streamEvery is how often the stream is looked at, whether it is still the same one.
+	streamEvery = 10 * time.Second
+)
+
+// session is one loading of the ledger and what is made of it, until it is of no more use. A leader and
+// a standby do the same but for the commits. The fold is never more than one batch ahead of the
+// checkpoint: then whoever comes to lead can write what is missing at once, in one consistent commit.
+type session struct {
+	*Aggregator
+	loaded
+	raw     []byte           // the last event folded; nil: as loaded
+	dirty   map[jobID]uint64 // jobs that changed after the fence, and at which sequence last
+	weight  int              // of their packed bytes
+	listed  uint64           // which attention the bucket holds
+	unknown int              // events, as last said
+	flight  *batch           // on its way
+	landed  chan landing
+	next    time.Time // no commit before this, unless a batch is full
+	looked  time.Time // at the checkpoint, by a standby
+	seen    time.Time // the stream
+}
+
+type landing struct {
+	fence fence
+	err   error
+}
+
+// session loads the ledger and keeps it until ctx ends or it must be loaded again.
+func (a *Aggregator) session(ctx context.Context) error {
+	l, err := load(ctx, a.Events, a.Bucket, a.rules())
+	if err != nil {
+		return err
+	}
+	s := &session{Aggregator: a, loaded: *l, landed: make(chan landing, 1), seen: time.Now()}
+	s.dirty = make(map[jobID]uint64)
+	s.listed, s.unknown = s.ledger.waiting, s.ledger.balance.Unknown
+	if !s.attention {
+		s.ledger.waiting++
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	followed, events := make(chan error, 1), make(chan stream.Stored, 256)
+	defer func() {
+		cancel()
+		<-followed
+		if s.flight != nil {
+			<-s.landed
+		}
+	}()
+	if err := s.clearLeftovers(ctx); err != nil {
+		followed <- nil
+		return err
+	}
+	a.progress.move(s.fence.seq)
+	a.state.set(nil)
+	go func() {
+		followed <- a.Events.Follow(ctx, s.ledger.seq+1, func(e stream.Stored) error {
+			select {
+			case events <- e:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	return s.run(ctx, events, followed)
+}
+
+// run folds and commits until something ends the session.
+func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed chan error) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		in := events
+		if !s.room() {
+			in = nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err = <-followed:
+			followed <- err
+			return fmt.Errorf("follow %s: %w", contract.StreamEvents, err)
+		case e := <-in:
+			err = s.burst(e, events)
+		case l := <-s.landed:
+			err = s.land(l)
+		case <-s.turned:
+			s.looked = time.Time{}
+		case <-timer.C:
+		}
+		if err == nil {
+			err = s.keepUp(ctx, time.Now())
+		}
+		if err != nil {
+			return err
+		}
+		timer.Reset(s.pause(time.Now()))
+	}
+}
+
+// burst folds an event and those that wait behind it.
+func (s *session) burst(e stream.Stored, events <-chan stream.Stored) error {
+	for range maxBurst {
+		if err := s.take(e); err != nil {
+			return err
+		}
+		if !s.room() {
+			return nil
+		}
+		select {
+		case e = <-events:
+		default:
+			return nil
+		}
+	}
+	return s.take(e)
+}
+
+// take folds one event. A jump in the sequence is a gap only where this process speaks for the ledger;
+// a standby may have slept while the leader folded what is now gone, so it loads what the leader wrote.
+func (s *session) take(e stream.Stored) error {
+	switch want := s.ledger.seq + 1; {
+	case e.Seq < want:
+		return fmt.Errorf("%w: event %d came after %d", errMoved, e.Seq, want-1)
+	case e.Seq > want && !s.speaks():
+		return fmt.Errorf("%w: event %d is missing", errMoved, want)
+	case e.Seq > want:
+		s.ledger.gap(want)
+		s.Log.Error("the stream has lost events that were not folded yet", "from", want, "to", e.Seq-1)
+	}
+	event := &e.Event
+	if e.Fault != nil {
+		s.Log.Debug("event cannot be read", "sequence", e.Seq, "code", contract.CodeOf(e.Fault))
+		event = nil
+	}
+	touched := s.ledger.fold(e.Seq, e.At, event)
+	s.raw = e.Raw
+	if e.Seq <= s.fence.seq {
+		return nil // the leader's commit has it already
+	}
+	for _, id := range touched {
+		s.dirty[id] = e.Seq
+		s.weight += len(s.ledger.jobs[id])
+	}
+	return nil
+}
+
+// room tells whether one more event surely fits the batch.
+func (s *session) room() bool {
+	return len(s.dirty)+maxRetired < maxDocuments && s.weight < maxWeight
+}
+
+// speaks tells whether this process is the one that writes, and has what was written.
+func (s *session) speaks() bool { return s.leading.Load() && s.ledger.seq >= s.fence.seq }
+
+// unsaved tells whether there is anything to commit.
+func (s *session) unsaved() bool {
+	return s.ledger.seq > s.fence.seq || s.fence.revision == 0 || s.listed != s.ledger.waiting
+}
+
+// keepUp commits where a commit is due, looks at the checkpoint where this is a standby, and at the
+// stream now and then.
+func (s *session) keepUp(ctx context.Context, now time.Time) error {
+	if now.Sub(s.seen) >= streamEvery {
+		s.seen = now
+		if err := s.lookAtStream(ctx); err != nil {
+			return err
+		}
+	}
+	if s.flight != nil {
+		return nil
+	}
+	if turned := s.looked.IsZero(); turned || !s.leading.Load() && now.Sub(s.looked) >= standbyEvery {
+		s.looked = now
+		if err := s.lookAtCheckpoint(ctx); err != nil {
+			return err
+		}
+	}
+	if s.speaks() && (!s.room() || s.unsaved() && !now.Before(s.next)) {
+		s.launch(ctx, now)
+	}
+	return nil
+}
+
+// pause is how long there is nothing to do if nothing comes.
+func (s *session) pause(now time.Time) time.Duration {
+	until := s.seen.Add(streamEvery)
+	switch {
+	case !s.leading.Load():
+		until = earliest(until, s.looked.Add(standbyEvery))
+	case s.flight == nil && s.unsaved():
+		until = earliest(until, s.next)
+	}
+	return max(0, until.Sub(now))
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// launch sends what changed since the fence, and lets the fold go on meanwhile.
+func (s *session) launch(ctx context.Context, now time.Time) {
+	b := s.batch()
+	if full := !s.room(); !full || !now.Before(s.next) { // the list is long: not with every full batch
+		if s.listed != s.ledger.waiting {
+			a := s.ledger.attention()
+			b.attention, s.listed = &a, s.ledger.waiting
+		}
+		s.next = now.Add(s.Every)
+	}
+	b.checkpoint.Attention = s.listed == s.ledger.waiting
+	if unknown := s.ledger.balance.Unknown; unknown > s.unknown {
+		s.Log.Warn("events could not be read or kept; they are counted", "new", unknown-s.unknown, "all", unknown)
+		s.unknown = unknown
+	}
+	s.flight, s.dirty, s.weight = b, make(map[jobID]uint64), 0
+	go func() {
+		f, err := b.commit(ctx, s.Bucket)
+		s.landed <- landing{f, err}
+	}()
+}
+
+// batch copies what a commit needs.
+func (s *session) batch() *batch {
+	b := &batch{
+		fence: s.fence, seq: s.ledger.seq, jobs: make([]changed, 0, len(s.dirty)), stats: s.ledger.stats(),
+		queues: s.ledger.queues.list, types: s.ledger.types.list, checkpoint: s.ledger.checkpoint(),
+	}
+	for id := range s.dirty {
+		b.jobs = append(b.jobs, changed{id, s.ledger.jobs[id]})
+	}
+	if s.raw != nil {
+		s.event = nameOf(s.raw)
+	}
+	b.checkpoint.Stream, b.checkpoint.Event = s.stream, s.event
+	return b
+}
+
+// land takes note of a commit that has arrived.
+func (s *session) land(l landing) error {
+	s.flight = nil
+	if l.err != nil {
+		return l.err
+	}
+	s.fence = l.fence
+	s.progress.move(s.fence.seq)
+	return nil
+}
+
+// lookAtCheckpoint learns how far the leader has come: what it has written, this process need not. Where
+// the leader judges the ledger otherwise, its word is loaded.
+func (s *session) lookAtCheckpoint(ctx context.Context) error {
+	e, err := getCheckpoint(ctx, s.Bucket)
+	switch {
+	case errors.Is(err, stream.ErrUnavailable):
+		return nil // it is asked again, and the fence guards what is written meanwhile
+	case err != nil:
+		return err
+	case e.Revision == s.fence.revision:
+		return nil
+	case e.Revision == 0:
+		return fmt.Errorf("%w: the checkpoint is gone", errMoved)
+	}
+	var head checkpointHead
+	if err := decodeCheckpoint(e, &head, &head); err != nil {
+		return err
+	}
+	b := &s.ledger.balance
+	if head.Stream != s.stream || head.Seq < s.fence.seq || head.Balance.Gap != b.Gap {
+		return fmt.Errorf("%w: another judges it otherwise", errMoved)
+	}
+	b.Off = max(b.Off, head.Balance.Off)
+	s.fence = fence{e.Revision, head.Seq}
+	s.weight = 0
+	for id, seq := range s.dirty {
+		if seq <= head.Seq {
+			delete(s.dirty, id)
+			continue
+		}
+		s.weight += len(s.ledger.jobs[id])
+	}
+	s.progress.move(head.Seq)
+	return nil
+}
+
+// lookAtStream notices a stream that was made anew under the old name, or set back.
+func (s *session) lookAtStream(ctx context.Context) error {
+	info, err := s.Events.Info(ctx)
+	switch {
+	case errors.Is(err, stream.ErrUnavailable):
+		return nil
+	case err != nil:
+		return err
+	case identity(info) != s.stream || info.Last < s.ledger.seq:
+		return fmt.Errorf("%w: the stream is not the one it was", errMoved)
+	}
+	return nil
+}
+
+// clearLeftovers removes the documents of another stream before anything is folded, which only the
+// leader does: a standby waits until it has, or leads itself.
+func (s *session) clearLeftovers(ctx context.Context) error {
+	for len(s.leftovers) > 0 {
+		if !s.leading.Load() {
+			return fmt.Errorf("%w: the leader has to clear the bucket first", errMoved)
+		}
+		n := min(len(s.leftovers), maxDocuments)
+		b := s.batch()
+		b.gone, s.leftovers = s.leftovers[:n], s.leftovers[n:]
+		b.checkpoint.Left = len(s.leftovers)
+		f, err := b.commit(ctx, s.Bucket)
+		if err != nil {
+			return err
+		}
+		s.fence = f
+	}
+	return nil
+}
