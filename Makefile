@@ -1,0 +1,38 @@
+# The menu. `make help` lists it; what CI runs, anybody can run.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run build test go-test rust-test lint bench fuzz clean
+ARGS ?=
+TIME ?= 30s
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 12
+
+run: ## Build, run the whole pipeline here and show three jobs (ONCE=1 exits by itself; ARGS='--data D ...')
+	@scripts/build
+	@exec bin/tallyman dev --demo $(if $(ONCE),--once) $(ARGS)
+
+build: ## Build bin/tallyman, the four programs and bin/processor
+	@scripts/build
+
+test: ## Install what the tests need, and run all of them
+	@scripts/test
+
+go-test: ## The Go tests alone, with the race detector
+	@CI=true go test -race -count=1 -timeout 30m ./...
+
+rust-test: ## The Rust tests alone
+	@cd rust-processor && cargo test --locked
+
+lint: ## gofmt, go vet for Linux and macOS, rustfmt, clippy
+	@scripts/lint
+
+bench: ## Measure everything beside a reference, print a table, write bench.json
+	@scripts/build
+	@go run ./test/bench
+
+fuzz: ## Run every fuzz target for a while (TIME=30s)
+	@scripts/fuzz $(TIME)
+
+clean: ## Remove what was built, and the data of `make run`
+	rm -rf bin .tallyman rust-processor/target bench.json

@@ -1,0 +1,64 @@
+// Command api is HTTP in, HTTP out.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"tallyman/api"
+	"tallyman/contract"
+	"tallyman/internal/program"
+	"tallyman/internal/queue"
+	"tallyman/scheduler"
+)
+
+func main() {
+	var o api.Options
+	p := program.New("api")
+	p.NeedConfig()
+	p.Flags.StringVar(&o.Addr, "addr", api.DefaultAddr, "where to listen")
+	p.Flags.StringVar(&o.TokenFile, "token-file", "", "file with the bearer token to ask for; none is asked for without")
+	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
+	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
+		return build(ctx, p, o)
+	}))
+}
+
+func build(ctx context.Context, p *program.Program, o api.Options) error {
+	jobs, err := p.Stream.Bucket(ctx, contract.BucketJobs)
+	if err != nil {
+		return err
+	}
+	schedules, err := p.Stream.Bucket(ctx, contract.BucketSchedules)
+	if err != nil {
+		return err
+	}
+	output, err := p.Stream.Bucket(ctx, contract.BucketOutput)
+	if err != nil {
+		return err
+	}
+	q, err := queue.Open(ctx, queue.Options{})
+	if err != nil {
+		return err
+	}
+	d, err := p.Dispatcher(ctx, contract.SourceAPI, q)
+	if err != nil {
+		return err
+	}
+	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
+	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, cron(scheduler.Next), p.Log
+	srv, err := api.New(o)
+	if err != nil {
+		return err
+	}
+	p.Add("api", srv.Run, srv.Ready)
+	return nil
+}
+
+// cron lets the api ask the scheduler's rules without knowing them.
+type cron func(expression, zone string, after time.Time) (time.Time, error)
+
+func (c cron) Next(expression, zone string, after time.Time) (time.Time, error) {
+	return c(expression, zone, after)
+}

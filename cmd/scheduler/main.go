@@ -1,0 +1,50 @@
+// Command scheduler is time in, tasks out; and it sends again the tasks that must be sent again.
+package main
+
+import (
+	"context"
+	"os"
+
+	"tallyman/contract"
+	"tallyman/internal/program"
+	"tallyman/internal/queue"
+	"tallyman/scheduler"
+)
+
+func main() {
+	var o scheduler.Options
+	p := program.New("scheduler")
+	p.NeedConfig()
+	p.Flags.DurationVar(&o.AcceptedAfter, "accepted-after", scheduler.DefaultAcceptedAfter, "send a run again that SQS has not taken for so long")
+	p.Flags.DurationVar(&o.QueuedAfter, "queued-after", scheduler.DefaultQueuedAfter, "send a run again that waits while its queue was empty for so long; 0: never")
+	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
+		return build(ctx, p, o)
+	}))
+}
+
+func build(ctx context.Context, p *program.Program, o scheduler.Options) error {
+	jobs, err := p.Stream.Bucket(ctx, contract.BucketJobs)
+	if err != nil {
+		return err
+	}
+	schedules, err := p.Stream.Bucket(ctx, contract.BucketSchedules)
+	if err != nil {
+		return err
+	}
+	q, err := queue.Open(ctx, queue.Options{})
+	if err != nil {
+		return err
+	}
+	d, err := p.Dispatcher(ctx, contract.SourceScheduler, q)
+	if err != nil {
+		return err
+	}
+	o.Config, o.Lease, o.Schedules, o.Ledger = p.Config, p.Stream.Lease(contract.LeaseScheduler, program.Holder()), schedules, jobs
+	o.Events, o.Dispatcher, o.Counter, o.DeadLetters, o.Log = p.Stream, d, q, q, p.Log
+	s, err := scheduler.New(o)
+	if err != nil {
+		return err
+	}
+	p.Add("scheduler", s.Run, s.Ready)
+	return nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"tallyman/contract"
+	"tallyman/internal/dev"
+)
+
+// demoJob is one of the jobs that a newcomer sees, with the end that it must have.
+type demoJob struct {
+	name     string
+	payload  string
+	attempts int
+}
+
+// demoJobs: real records, the original's own function, and a first attempt that fails. The seed of the
+// second is one with which its 5000 records end well.
+func demoJobs() []demoJob {
+	return []demoJob{
+		{"profile of " + ordersFile, `{"source":"` + ordersFile + `"}`, 1},
+		{"the original's 5000 records", `{"records":5000,"pauseMs":50,"seed":` + demoSeed + `}`, 1},
+		{"fails first, then succeeds", `{"records":1000,"pauseMs":50,"failureRate":0,"failAttempts":1}`, 2},
+	}
+}
+
+const (
+	demoSeed    = "1"
+	demoTimeout = 2 * time.Minute
+)
+
+// demo submits the jobs, shows them live, and tells whether all of it ended as it must.
+func demo(ctx context.Context, a dev.Addresses, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
+	defer cancel()
+	c := &client{base: a.API, http: &http.Client{}}
+	jobs := demoJobs()
+	board := newBoard(out, len(jobs))
+	ends := make([]contract.State, len(jobs))
+	var wg sync.WaitGroup
+	for i, j := range jobs {
+		var r receipt
+		err := c.ask(ctx, http.MethodPost, "/jobs", post{Type: "process-data", Payload: json.RawMessage(j.payload)}, &r)
+		if err != nil {
+			return err
+		}
+		board.see(i, j.name, life{JobID: r.JobID, State: r.State})
+		wg.Go(func() {
+			end, err := c.followJob(ctx, r.JobID, func(l life) { board.see(i, j.name, l) })
+			if err != nil {
+				fmt.Fprintln(out, err)
+			}
+			ends[i] = end
+		})
+	}
+	wg.Wait()
+	return judge(ctx, c, jobs, ends, out)
+}
+
+// judge shows the books and holds them to what the jobs must have added up to.
+func judge(ctx context.Context, c *client, jobs []demoJob, ends []contract.State, out io.Writer) error {
+	var st contract.Stats
+	if err := c.ask(ctx, http.MethodGet, "/jobs/stats", nil, &st); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	if err := writeStats(out, &st); err != nil {
+		return err
+	}
+	for i, j := range jobs {
+		if ends[i] != contract.StateSucceeded {
+			return fmt.Errorf("the job %q ended %q, succeeded was expected: `tallyman list` and `tallyman logs JOB` tell more", j.name, ends[i])
+		}
+	}
+	if !st.Balanced {
+		return fmt.Errorf("the ledger is not balanced: %+v", st.Balance)
+	}
+	return nil
+}
+
+// ordersFile is read by the first job; like every source it is looked for below --files.
+const ordersFile = "examples/orders.csv"
+
+// board shows one line for each job: in place on a terminal, one line per change elsewhere.
+type board struct {
+	out  io.Writer
+	live bool
+
+	mu    sync.Mutex
+	lines []string
+	drawn bool
+}
+
+func newBoard(out io.Writer, n int) *board {
+	f, isFile := out.(*os.File)
+	return &board{out: out, live: isFile && term.IsTerminal(int(f.Fd())), lines: make([]string, n)}
+}
+
+func (b *board) see(i int, name string, l life) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	line := fmt.Sprintf("%-32s %s", name, l.line())
+	if !b.live {
+		fmt.Fprintln(b.out, line)
+		return
+	}
+	b.lines[i] = line
+	if b.drawn {
+		fmt.Fprintf(b.out, "\x1b[%dA", len(b.lines))
+	}
+	for _, line := range b.lines {
+		fmt.Fprintf(b.out, "\x1b[2K%s\n", line)
+	}
+	b.drawn = true
+}

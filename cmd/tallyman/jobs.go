@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"tallyman/contract"
+)
+
+// job is what GET /jobs/{id} and GET /jobs answer, as far as it is shown.
+type job struct {
+	JobID       string          `json:"jobId"`
+	Queue       string          `json:"queue"`
+	Type        string          `json:"type"`
+	State       contract.State  `json:"state"`
+	Reason      contract.Reason `json:"reason"`
+	Message     string          `json:"message"`
+	Run         int             `json:"run"`
+	Attempt     int             `json:"attempt"`
+	SubmittedAt contract.Time   `json:"submittedAt"`
+	EndedAt     contract.Time   `json:"endedAt"`
+	Submitter   string          `json:"submitter"`
+	Result      json.RawMessage `json:"result"`
+	Attempts    []attempt       `json:"attempts"`
+}
+
+type attempt struct {
+	Run       int             `json:"run"`
+	Attempt   int             `json:"attempt"`
+	ClaimedAt contract.Time   `json:"claimedAt"`
+	StartedAt contract.Time   `json:"startedAt"`
+	EndedAt   contract.Time   `json:"endedAt"`
+	Ending    contract.Ending `json:"ending"`
+	Reason    contract.Reason `json:"reason"`
+	ExitCode  *int            `json:"exitCode"`
+	Message   string          `json:"message"`
+}
+
+func newGet(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use: "get JOB", Short: "See a job and its attempts", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.show(cmd, http.MethodGet, "/jobs/"+url.PathEscape(args[0]), func(w io.Writer, b []byte) error {
+				var j job
+				if err := json.Unmarshal(b, &j); err != nil {
+					return err
+				}
+				return writeJob(w, &j)
+			})
+		},
+	}
+}
+
+// show asks, and prints the api's own JSON or what text makes of it.
+func (s *shared) show(cmd *cobra.Command, method, path string, text func(io.Writer, []byte) error) error {
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	b, err := c.raw(cmd.Context(), method, path, nil, nil)
+	if err != nil {
+		return err
+	}
+	if s.output == "json" {
+		return s.print(cmd.OutOrStdout(), b, "")
+	}
+	return text(cmd.OutOrStdout(), b)
+}
+
+func writeJob(w io.Writer, j *job) error {
+	fmt.Fprintf(w, "job        %s\ntype       %s\nqueue      %s\nstate      %s\n", j.JobID, j.Type, j.Queue, withReason(string(j.State), j.Reason))
+	if j.Message != "" {
+		fmt.Fprintf(w, "message    %s\n", firstLine(j.Message))
+	}
+	fmt.Fprintf(w, "submitted  %s by %s\n", j.SubmittedAt, j.Submitter)
+	if !j.EndedAt.IsZero() {
+		fmt.Fprintf(w, "ended      %s, after %.1fs\n", j.EndedAt, j.EndedAt.Sub(j.SubmittedAt.Time).Seconds())
+	}
+	if len(j.Attempts) > 0 {
+		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(tw, "\nRUN\tATTEMPT\tENDING\tEXIT\tSTARTED\tTOOK\tMESSAGE")
+		for _, a := range j.Attempts {
+			fmt.Fprintln(tw, a.row())
+		}
+		if err := tw.Flush(); err != nil {
+			return err
+		}
+	}
+	if j.Result != nil {
+		fmt.Fprintf(w, "\nresult     %s\n", j.Result)
+	}
+	return nil
+}
+
+func (a *attempt) row() string {
+	ending, code, took := string(a.Ending), "", ""
+	if ending == "" {
+		ending = "running"
+	}
+	if a.ExitCode != nil {
+		code = strconv.Itoa(*a.ExitCode)
+	}
+	if !a.StartedAt.IsZero() && !a.EndedAt.IsZero() {
+		took = fmt.Sprintf("%.1fs", a.EndedAt.Sub(a.StartedAt.Time).Seconds())
+	}
+	started := ""
+	if !a.StartedAt.IsZero() {
+		started = a.StartedAt.Format("15:04:05")
+	}
+	return strings.Join([]string{
+		strconv.Itoa(a.Run), strconv.Itoa(a.Attempt), withReason(ending, a.Reason), code, started, took, firstLine(a.Message),
+	}, "\t")
+}
+
+func withReason(word string, r contract.Reason) string {
+	if r == "" {
+		return word
+	}
+	return word + " (" + string(r) + ")"
+}
+
+func newList(s *shared) *cobra.Command {
+	var q listQuery
+	cmd := &cobra.Command{
+		Use: "list", Short: "List jobs, newest first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.show(cmd, http.MethodGet, "/jobs?"+q.encode(), func(w io.Writer, b []byte) error {
+				var page struct {
+					Jobs []job  `json:"jobs"`
+					Next string `json:"next"`
+				}
+				if err := json.Unmarshal(b, &page); err != nil {
+					return err
+				}
+				if page.Next != "" {
+					defer fmt.Fprintf(cmd.ErrOrStderr(), "more: --cursor %s\n", page.Next)
+				}
+				return writeJobs(w, page.Jobs)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.state, "state", "", "only jobs in this state")
+	f.StringVar(&q.jobType, "type", "", "only jobs of this type")
+	f.StringVar(&q.queue, "queue", "", "only jobs of this queue")
+	f.IntVar(&q.limit, "limit", 50, "how many, at most 200")
+	f.StringVar(&q.cursor, "cursor", "", "go on where the page before ended")
+	return cmd
+}
+
+type listQuery struct {
+	state, jobType, queue, cursor string
+	limit                         int
+}
+
+func (q *listQuery) encode() string {
+	v := url.Values{"limit": {strconv.Itoa(q.limit)}}
+	for key, value := range map[string]string{"state": q.state, "type": q.jobType, "queue": q.queue, "cursor": q.cursor} {
+		if value != "" {
+			v.Set(key, value)
+		}
+	}
+	return v.Encode()
+}
+
+func writeJobs(w io.Writer, jobs []job) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "JOB\tTYPE\tQUEUE\tSTATE\tRUN\tATTEMPT\tSUBMITTED\tMESSAGE")
+	for _, j := range jobs {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", j.JobID, j.Type, j.Queue,
+			withReason(string(j.State), j.Reason), j.Run, j.Attempt, j.SubmittedAt, firstLine(j.Message))
+	}
+	return tw.Flush()
+}
+
+func newCancel(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel JOB", Short: "Cancel a job, queued or running", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.show(cmd, http.MethodDelete, "/jobs/"+url.PathEscape(args[0]), func(w io.Writer, b []byte) error {
+				var a struct {
+					State           contract.State `json:"state"`
+					CancelRequested bool           `json:"cancelRequested"`
+				}
+				if err := json.Unmarshal(b, &a); err != nil {
+					return err
+				}
+				if a.CancelRequested {
+					_, err := fmt.Fprintln(w, "it runs, and was asked to stop")
+					return err
+				}
+				_, err := fmt.Fprintln(w, a.State)
+				return err
+			})
+		},
+	}
+}
+
+func newRequeue(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use: "requeue JOB", Short: "Run an ended job again, as its next run", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.show(cmd, http.MethodPost, "/jobs/"+url.PathEscape(args[0])+"/requeue", func(w io.Writer, b []byte) error {
+				var r receipt
+				if err := json.Unmarshal(b, &r); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(w, "%s  %s\n", r.JobID, r.State)
+				return err
+			})
+		},
+	}
+}

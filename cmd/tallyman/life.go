@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"tallyman/contract"
+)
+
+// life is what a person wants to see of a job while it runs.
+type life struct {
+	JobID    string          `json:"jobId"`
+	State    contract.State  `json:"state"`
+	Run      int             `json:"run"`
+	Attempt  int             `json:"attempt,omitempty"`
+	Progress string          `json:"progress,omitempty"`
+	Reason   contract.Reason `json:"reason,omitempty"`
+	Message  string          `json:"message,omitempty"`
+	Began    contract.Time   `json:"began,omitzero"`
+	At       contract.Time   `json:"at,omitzero"`
+}
+
+// took is how long the job has lived, by event times.
+func (l *life) took() time.Duration {
+	if l.Began.IsZero() || l.At.Before(l.Began.Time) {
+		return 0
+	}
+	return l.At.Sub(l.Began.Time)
+}
+
+// line says it in one line.
+func (l *life) line() string {
+	s := fmt.Sprintf("%s  %-9s", l.JobID, l.State)
+	if l.Attempt > 0 {
+		s += fmt.Sprintf("  attempt %d", l.Attempt)
+	}
+	if l.Run > 1 {
+		s += fmt.Sprintf("  run %d", l.Run)
+	}
+	if l.Reason != "" {
+		s += "  " + string(l.Reason)
+	}
+	if l.Message != "" {
+		s += ": " + firstLine(l.Message)
+	}
+	if l.Progress != "" {
+		s += "  " + l.Progress
+	}
+	if t := l.took(); t > 0 {
+		s += fmt.Sprintf("  (%.1fs)", t.Seconds())
+	}
+	return s
+}
+
+// states that an event leads to; the ledger's own answer at the end has the last word.
+var statesByKind = map[contract.Kind]contract.State{
+	contract.Submitted: contract.StateAccepted, contract.Queued: contract.StateQueued,
+	contract.Claimed: contract.StateRunning, contract.Started: contract.StateRunning,
+	contract.AttemptFailed: contract.StateRetrying, contract.AttemptDisrupted: contract.StateRetrying,
+	contract.Succeeded: contract.StateSucceeded, contract.Failed: contract.StateFailed,
+	contract.CancelledKind: contract.StateCancelled,
+}
+
+// apply takes an event in, and tells whether anything that a person sees has changed.
+func (l *life) apply(e contract.Event) bool {
+	before := *l
+	l.State, l.Run = statesByKind[e.Kind], max(l.Run, e.Run)
+	if e.Attempt > 0 {
+		l.Attempt = e.Attempt
+	}
+	l.Reason, l.Message = e.Reason, e.Message
+	if l.Began.IsZero() {
+		l.Began = e.Time
+	}
+	l.At = e.Time
+	l.Progress = ""
+	return before.State != l.State || before.Attempt != l.Attempt || before.Reason != l.Reason
+}
+
+// followJob shows a job's life to see from its first event to its end, and gives the state it ended in.
+func (c *client) followJob(ctx context.Context, jobID string, see func(life)) (contract.State, error) {
+	l := life{JobID: jobID}
+	err := c.follow(ctx, "/jobs/"+jobID+"/events", "", func(e sse) error {
+		switch e.event {
+		case "end":
+			var end struct {
+				State contract.State `json:"state"`
+			}
+			if err := json.Unmarshal([]byte(e.data), &end); err != nil {
+				return fmt.Errorf("the end of job %s: %w", jobID, err)
+			}
+			l.State = end.State
+			return errEnough
+		case "progress":
+			if p := progressText(e.data); p != l.Progress {
+				l.Progress = p
+				see(l)
+			}
+			return nil
+		}
+		ev, err := contract.DecodeEvent([]byte(e.data))
+		if err != nil {
+			return nil // a kind that this build does not know
+		}
+		if l.apply(ev) {
+			see(l)
+		}
+		return nil
+	})
+	return l.State, err
+}
+
+// progressText makes a few words of what the work said of itself.
+func progressText(data string) string {
+	var p struct {
+		Percent *float64 `json:"percent"`
+		Done    *float64 `json:"done"`
+		Total   *float64 `json:"total"`
+		Message string   `json:"message"`
+	}
+	if json.Unmarshal([]byte(data), &p) != nil {
+		return ""
+	}
+	switch {
+	case p.Percent != nil:
+		return fmt.Sprintf("%.0f%%", *p.Percent)
+	case p.Done != nil && p.Total != nil && *p.Total > 0:
+		return fmt.Sprintf("%.0f%%", 100**p.Done / *p.Total)
+	case p.Done != nil:
+		return fmt.Sprintf("%.0f done", *p.Done)
+	}
+	return firstLine(p.Message)
+}
+
+func firstLine(s string) string {
+	for i, c := range s {
+		if c == '\n' || i > 120 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// exitOf turns the state that a job ended in into how the program ends.
+func exitOf(s contract.State) error {
+	switch s {
+	case contract.StateSucceeded:
+		return nil
+	case contract.StateCancelled:
+		return &exit{code: exitCancelled}
+	}
+	return &exit{code: exitBad}
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"tallyman/contract"
+)
+
+// producer posts a load of which it knows how it must end, and then holds the books to it.
+type producer struct {
+	c          *client
+	count      int
+	interval   time.Duration
+	bad        string
+	duplicates int
+	seed       uint64
+	queue      string
+	printAs    string
+	patience   time.Duration
+}
+
+// produced is the summary; its first fields are the original producer's.
+type produced struct {
+	TotMsgs       int      `json:"tot_msgs"`
+	BadMsgs       int      `json:"bad_msgs"`
+	SaleEvents    int      `json:"sale_evnts"`
+	InventoryEvts int      `json:"inventory_evnts"`
+	TotSales      float64  `json:"tot_sales"`
+	Duplicates    int      `json:"duplicates"`
+	Succeeded     int      `json:"succeeded"`
+	Failed        int      `json:"failed"`
+	Status        bool     `json:"status"`
+	Differences   []string `json:"differences,omitempty"`
+}
+
+const (
+	produceType     = "store-event"
+	produceWorkers  = 16
+	maxProduce      = 10_000_000
+	maxDifferences  = 20
+	settleEvery     = 200 * time.Millisecond
+	defaultPatience = 10 * time.Minute
+)
+
+func newProduce(s *shared) *cobra.Command {
+	var p producer
+	cmd := &cobra.Command{
+		Use:   "produce",
+		Short: "Post a load of events, and check that the books agree with it",
+		Long: "Post sale and inventory events as store-event jobs, wait for their end, and compare what was posted\n" +
+			"with what became of each job and with the stats: good events succeed, bad ones fail for good without\n" +
+			"a retry, duplicates make no second job. Exits with 1 on any difference. Other store-event jobs that\n" +
+			"end meanwhile count as a difference.",
+		Example: "  tallyman produce --count 1000 --bad 10% --duplicates 100 --seed 7\n" +
+			"  tallyman produce --count 1000 --seed 7 --print csv > orders.csv",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rate, err := p.validate()
+			if err != nil {
+				return err
+			}
+			if p.printAs != "" {
+				return writeSales(cmd.OutOrStdout(), newSales(p.seed, rate), p.count, p.printAs)
+			}
+			if p.c, err = s.client(); err != nil {
+				return err
+			}
+			sum, err := p.run(cmd.Context(), newSales(p.seed, rate))
+			if err != nil {
+				return err
+			}
+			if err := json.NewEncoder(cmd.OutOrStdout()).Encode(sum); err != nil {
+				return err
+			}
+			if !sum.Status {
+				return &exit{code: exitBad, err: errors.New("the books do not agree with what was posted")}
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&p.count, "count", 100, "how many events")
+	f.DurationVar(&p.interval, "interval", 0, "wait this long between two")
+	f.StringVar(&p.bad, "bad", "0%", "share of events without a store_id")
+	f.IntVar(&p.duplicates, "duplicates", 0, "post this many of them twice")
+	f.Uint64Var(&p.seed, "seed", 1, "the same seed makes the same events")
+	f.StringVar(&p.queue, "queue", "", "the queue (the api's default)")
+	f.StringVar(&p.printAs, "print", "", "print the events as csv or ndjson and post nothing")
+	f.DurationVar(&p.patience, "patience", defaultPatience, "how long to wait for the last job to end")
+	return cmd
+}
+
+func (p *producer) validate() (badRate float64, err error) {
+	digits, percent := strings.CutSuffix(p.bad, "%")
+	rate, err := strconv.ParseFloat(digits, 64)
+	if percent {
+		rate /= 100
+	}
+	switch {
+	case err != nil || rate < 0 || rate > 1:
+		return 0, fmt.Errorf("--bad %q must be a share like 10%% or 0.1", p.bad)
+	case p.count < 1 || p.count > maxProduce:
+		return 0, fmt.Errorf("--count must be 1 to %d", maxProduce)
+	case p.duplicates < 0 || p.duplicates > p.count:
+		return 0, errors.New("--duplicates must be 0 to --count")
+	case p.interval < 0:
+		return 0, errors.New("--interval must not be negative")
+	}
+	return rate, nil
+}
+
+func (p *producer) run(ctx context.Context, s *sales) (*produced, error) {
+	before, err := p.books(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sum := &produced{TotMsgs: p.count, Duplicates: p.duplicates}
+	events := make([]sale, p.count)
+	for i := range events {
+		events[i] = s.next()
+		sum.add(&events[i])
+	}
+	ids, err := p.postAll(ctx, events, sum)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.settle(ctx, before, p.count); err != nil {
+		sum.differ("%v", err)
+	}
+	return sum, p.reconcile(ctx, sum, before, events, ids)
+}
+
+func (s *produced) add(e *sale) {
+	if e.BadMsg {
+		s.BadMsgs++
+	}
+	if e.EventType == saleEvent {
+		s.SaleEvents++
+		s.TotSales += e.Price * float64(e.Qty)
+	} else {
+		s.InventoryEvts++
+	}
+}
+
+func (s *produced) differ(format string, args ...any) {
+	if len(s.Differences) < maxDifferences {
+		s.Differences = append(s.Differences, fmt.Sprintf(format, args...))
+	}
+}
+
+// postAll posts every event once and the first of them twice, and gives the job of each.
+func (p *producer) postAll(ctx context.Context, events []sale, sum *produced) ([]string, error) {
+	load := uuid.NewString() // tells this load's keys from every other's
+	ids := make([]string, len(events))
+	work := make(chan int)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for range produceWorkers {
+		wg.Go(func() {
+			for i := range work {
+				id, err := p.post(ctx, load, i%len(events), &events[i%len(events)])
+				if err != nil {
+					cancel(err)
+					return
+				}
+				mu.Lock()
+				if first := ids[i%len(events)]; first != "" && first != id {
+					sum.differ("event %d was posted twice and became two jobs, %s and %s", i, first, id)
+				}
+				ids[i%len(events)] = id
+				mu.Unlock()
+			}
+		})
+	}
+	p.feed(ctx, work, len(events)+p.duplicates)
+	wg.Wait()
+	return ids, context.Cause(ctx)
+}
+
+// feed hands out the numbers of the posts; those beyond the count are the duplicates.
+func (p *producer) feed(ctx context.Context, work chan<- int, n int) {
+	defer close(work)
+	for i := range n {
+		select {
+		case <-ctx.Done():
+			return
+		case work <- i:
+		}
+		if p.interval > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(p.interval):
+			}
+		}
+	}
+}
+
+func (p *producer) post(ctx context.Context, load string, n int, e *sale) (string, error) {
+	payload, err := json.Marshal(e)
+	if err != nil {
+		return "", err
+	}
+	b, err := p.c.raw(ctx, http.MethodPost, "/jobs", post{Type: produceType, Queue: p.queue, Payload: payload},
+		http.Header{"Idempotency-Key": {fmt.Sprintf("produce/%s/%d", load, n)}})
+	if err != nil {
+		return "", err
+	}
+	var r receipt
+	return r.JobID, json.Unmarshal(b, &r)
+}
+
+func (p *producer) books(ctx context.Context) (contract.Sum, error) {
+	var st contract.Stats
+	err := p.c.ask(ctx, http.MethodGet, "/jobs/stats", nil, &st)
+	return st.ByType[produceType], err
+}
+
+// settle waits until as many jobs of the type have ended as were posted.
+func (p *producer) settle(ctx context.Context, before contract.Sum, n int) error {
+	deadline := time.After(p.patience)
+	tick := time.NewTicker(settleEvery)
+	defer tick.Stop()
+	for {
+		now, err := p.books(ctx)
+		if err != nil {
+			return err
+		}
+		if ended(now)-ended(before) >= n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline:
+			return fmt.Errorf("after %s only %d of %d jobs have ended", p.patience, ended(now)-ended(before), n)
+		case <-tick.C:
+		}
+	}
+}
+
+func ended(s contract.Sum) int { return s.Jobs.Succeeded + s.Jobs.Failed + s.Jobs.Cancelled }
+
+// reconcile holds each job, and then the sums, to what was posted.
+func (p *producer) reconcile(ctx context.Context, sum *produced, before contract.Sum, events []sale, ids []string) error {
+	for i, id := range ids {
+		var j job
+		if err := p.c.ask(ctx, http.MethodGet, "/jobs/"+id, nil, &j); err != nil {
+			return err
+		}
+		want := contract.StateSucceeded
+		if events[i].BadMsg {
+			want = contract.StateFailed
+		}
+		switch j.State {
+		case contract.StateSucceeded:
+			sum.Succeeded++
+		case contract.StateFailed:
+			sum.Failed++
+		}
+		if j.State != want {
+			sum.differ("job %s is %s, %s was expected", id, withReason(string(j.State), j.Reason), want)
+		}
+		if want == contract.StateFailed && len(j.Attempts) != 1 {
+			sum.differ("job %s is of a bad event and had %d attempts", id, len(j.Attempts))
+		}
+	}
+	now, err := p.books(ctx)
+	if err != nil {
+		return err
+	}
+	good := len(events) - sum.BadMsgs
+	if d := now.SucceedJob - before.SucceedJob; d != good {
+		sum.differ("the stats count %d more successes, %d were posted", d, good)
+	}
+	if d := now.Jobs.Failed - before.Jobs.Failed; d != sum.BadMsgs {
+		sum.differ("the stats count %d more failed jobs, %d bad events were posted", d, sum.BadMsgs)
+	}
+	sum.Status = len(sum.Differences) == 0
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"tallyman/internal/service"
+)
+
+// defaultServer is where `tallyman dev` listens.
+const defaultServer = "http://127.0.0.1:8080"
+
+// shared is what every command that asks a server has.
+type shared struct {
+	server    string
+	tokenFile string
+	output    string
+}
+
+func newRoot() *cobra.Command {
+	s := &shared{}
+	root := &cobra.Command{
+		Use:           "tallyman",
+		Short:         "Every job, counted once",
+		Long:          "Tallyman runs jobs on SQS and Kubernetes and knows, exactly, what happened to each.\nBegin with: tallyman dev",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if s.output != "text" && s.output != "json" {
+				return fmt.Errorf("--output %q is neither text nor json", s.output)
+			}
+			return service.ApplyEnv(cmd.Flags())
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&s.server, "server", defaultServer, "the api to ask; also TALLYMAN_SERVER")
+	f.StringVar(&s.tokenFile, "token-file", "", "file with the bearer token, where the api wants one")
+	f.StringVarP(&s.output, "output", "o", "text", "text or json")
+	root.AddCommand(
+		newDev(), newSQS(), newSubmit(s), newGet(s), newList(s), newCancel(s), newRequeue(s), newEvents(s),
+		newLogs(s), newStats(s), newProduce(s), newVersion(s),
+	)
+	return root
+}
+
+func newVersion(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Say which build this is", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := map[string]string{"version": "dev", "go": "", "revision": ""}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				v["version"], v["go"] = info.Main.Version, info.GoVersion
+				for _, kv := range info.Settings {
+					if kv.Key == "vcs.revision" {
+						v["revision"] = kv.Value
+					}
+				}
+			}
+			if s.output == "json" {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tallyman %s %s %s\n", v["version"], v["revision"], v["go"])
+			return err
+		},
+	}
+}

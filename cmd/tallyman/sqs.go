@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tallyman/internal/service"
+	"tallyman/internal/sqslocal"
+)
+
+func newSQS() *cobra.Command {
+	var (
+		addr, data, level string
+		queues            []string
+	)
+	cmd := &cobra.Command{
+		Use:   "sqs",
+		Short: "Serve SQS alone, on SQLite",
+		Long: "Serve SQS's own protocol over HTTP, so that the AWS CLI, any SDK and KEDA can speak to it with\n" +
+			"AWS_ENDPOINT_URL_SQS. It is safe against a killed process, not against a power cut.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := service.NewLog(cmd.ErrOrStderr(), level, "sqs")
+			if err != nil {
+				return err
+			}
+			srv, err := sqslocal.New(sqslocal.Options{Addr: addr, Path: data, Log: log})
+			if err != nil {
+				return err
+			}
+			for _, q := range queues {
+				url, err := srv.EnsureQueue(cmd.Context(), q, nil)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), url)
+			}
+			fmt.Fprintf(cmd.ErrOrStderr(), "tallyman sqs   %s\n", srv.URL())
+			return service.Run(cmd.Context(), log, service.Part{Name: "sqs", Run: srv.Run})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&addr, "addr", "127.0.0.1:9324", "where to listen; port 0 takes a free one")
+	f.StringVar(&data, "data", "", "SQLite file for the messages; in memory without")
+	f.StringSliceVar(&queues, "queue", nil, "make this queue at start; may be given several times")
+	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
+	return cmd
+}

@@ -1,0 +1,150 @@
+// Package program is what the mains of api, scheduler, bridge and aggregator share: the same flags, the
+// same way to NATS and SQS, the same admin page, the same end.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tallyman/contract"
+	"tallyman/internal/dispatch"
+	"tallyman/internal/queue"
+	"tallyman/internal/service"
+	"tallyman/internal/stream"
+)
+
+// Program is one of the four while it is being put together.
+type Program struct {
+	Flags  *pflag.FlagSet
+	Log    *slog.Logger
+	Stream *stream.Stream
+	Config contract.Config // where the program asked for it
+
+	name     string
+	natsURL  string
+	creds    string
+	config   string
+	admin    string
+	level    string
+	replicas int
+	fewer    bool
+	parts    []service.Part
+}
+
+// New names a program and declares the flags that all of them have; the caller declares its own.
+func New(name string) *Program {
+	p := &Program{name: name, Flags: pflag.NewFlagSet(name, pflag.ContinueOnError)}
+	f := p.Flags
+	f.StringVar(&p.natsURL, "nats-url", "nats://127.0.0.1:4222", "address of NATS")
+	f.StringVar(&p.creds, "nats-credentials", "", "a .creds file or an nkey seed; never given as a value")
+	f.IntVar(&p.replicas, "replicas", 3, "replicas of every stream and bucket")
+	f.BoolVar(&p.fewer, "allow-fewer-replicas", false, "accept less than three: claims are only as durable as NATS")
+	f.StringVar(&p.admin, "admin", "127.0.0.1:8081", "where /healthz and /readyz are")
+	f.StringVar(&p.level, "log", "info", "debug, info, warn or error")
+	return p
+}
+
+// NeedConfig declares the flag of the queues and job types; Config is filled in before the parts are made.
+func (p *Program) NeedConfig() {
+	p.Flags.StringVar(&p.config, "config", "", "YAML file with queues and job types")
+}
+
+// Add adds a part behind those that it needs.
+func (p *Program) Add(name string, run, ready func(context.Context) error) {
+	p.parts = append(p.parts, service.Part{Name: name, Run: run, Ready: ready})
+}
+
+// Main reads flags and environment, connects, lets build add its parts, and runs them. It gives the exit
+// code: 0 for a clean end, 2 for wrong flags, 1 for everything else.
+func (p *Program) Main(args []string, diag io.Writer, build func(context.Context, *Program) error) int {
+	p.Flags.SetOutput(diag)
+	switch err := p.read(args, diag); {
+	case errors.Is(err, pflag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(diag, "%s: %v\n", p.name, err)
+		return 2
+	}
+	ctx, cancel := service.WithSignals(context.Background())
+	defer cancel()
+	if err := p.run(ctx, build); err != nil && ctx.Err() == nil {
+		p.Log.Error("ended", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// read reports every fault of flags and environment in one message.
+func (p *Program) read(args []string, diag io.Writer) (err error) {
+	if err := p.Flags.Parse(args); err != nil {
+		return err
+	}
+	faults := []error{service.ApplyEnv(p.Flags)}
+	if p.Log, err = service.NewLog(diag, p.level, p.name); err != nil {
+		faults = append(faults, err)
+	}
+	if p.replicas < 3 && !p.fewer {
+		faults = append(faults, fmt.Errorf("--replicas %d: claims are only as durable as NATS, so three are asked for; --allow-fewer-replicas accepts less", p.replicas))
+	}
+	if p.Flags.Lookup("config") != nil {
+		switch {
+		case p.config == "":
+			faults = append(faults, fmt.Errorf("--config or %s: name the YAML file with queues and job types", service.EnvName("config")))
+		default:
+			p.Config, err = service.LoadConfig(p.config)
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) (err error) {
+	p.Stream, err = stream.Connect(ctx, stream.Options{URL: p.natsURL, Credentials: p.creds, Name: p.name, Log: p.Log})
+	if err != nil {
+		return err
+	}
+	defer p.Stream.Close()
+	set := stream.DefaultSettings()
+	set.Replicas = p.replicas
+	for _, q := range p.Config.Queues {
+		set.LongestRetention = max(set.LongestRetention, time.Duration(q.Retention))
+	}
+	if err := p.Stream.Ensure(ctx, set); err != nil {
+		return err
+	}
+	p.Add("nats", func(ctx context.Context) error { <-ctx.Done(); return nil }, p.Stream.Ready)
+	if err := build(ctx, p); err != nil {
+		return err
+	}
+	admin, err := service.NewAdmin(p.admin, p.parts)
+	if err != nil {
+		return err
+	}
+	parts := append([]service.Part{{Name: "admin", Run: admin.Run}}, p.parts...)
+	return service.Run(ctx, p.Log, parts...)
+}
+
+// Dispatcher makes runs in the name of a component, over the SQS that the AWS environment names.
+func (p *Program) Dispatcher(ctx context.Context, source contract.Source, q *queue.Client) (*dispatch.Dispatcher, error) {
+	claims, err := p.Stream.Bucket(ctx, contract.BucketClaims)
+	if err != nil {
+		return nil, err
+	}
+	return dispatch.New(dispatch.Options{
+		Source: source, Config: p.Config, Events: p.Stream, Sender: q, Claims: claims, Log: p.Log,
+	})
+}
+
+// Holder names this process where a lease wants to know who holds it.
+func Holder() string {
+	host, _ := os.Hostname() // a name for people; empty does no harm
+	return host + "/" + strconv.Itoa(os.Getpid())
+}
