@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,12 @@ const (
 	DefaultRetention  = Duration(4 * 24 * time.Hour)
 	MaxQueues         = 256
 	MaxTypes          = 256
+	MaxCommand        = 64 // words of a command
+	MaxUnits          = 10_000
+	MaxReruns         = 100
+	MaxVisibility     = Duration(12 * time.Hour)      // SQS's own
+	MinRetention      = Duration(time.Minute)         // SQS's own
+	MaxRetention      = Duration(14 * 24 * time.Hour) // SQS's own
 	MaxConfigBytes    = 1 << 20
 )
 
@@ -76,6 +83,8 @@ func (d Duration) String() string {
 	return fmt.Sprintf("%dms", t/time.Millisecond)
 }
 
+func (d Duration) wholeSeconds() bool { return time.Duration(d)%time.Second == 0 }
+
 // MarshalJSON writes digits and a unit.
 func (d Duration) MarshalJSON() ([]byte, error) { return []byte(`"` + d.String() + `"`), nil }
 
@@ -96,8 +105,8 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 
 // DecodeConfig reads a configuration as JSON, fills in the defaults, and names every fault in one error.
 func DecodeConfig(b []byte) (Config, error) {
-	if len(b) > MaxConfigBytes {
-		return Config{}, Errorf(CodeTooLarge, "", "%d bytes of configuration, at most %d are allowed", len(b), MaxConfigBytes)
+	if _, err := openObject(b, MaxConfigBytes); err != nil { // a Decoder would stop after the first value
+		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
@@ -158,12 +167,19 @@ func (q *Queue) validate(at string, fault func(string, ...any)) {
 	if !ValidToken(q.Name) {
 		fault("%s.name: %q must be 1 to 64 of A-Z a-z 0-9 _ -", at, q.Name)
 	}
-	if q.Max < 1 || q.Max > 10_000 {
-		fault("%s.max: %d must be 1 to 10000", at, q.Max)
+	if q.Max < 1 || q.Max > MaxUnits {
+		fault("%s.max: %d must be 1 to %d", at, q.Max, MaxUnits)
 	}
-	if q.Visibility > Duration(12*time.Hour) {
-		fault("%s.visibility: %s is more than SQS's 12h", at, q.Visibility)
+	if !q.Visibility.wholeSeconds() || q.Visibility > MaxVisibility {
+		fault("%s.visibility: %s must be whole seconds, at most %s", at, q.Visibility, MaxVisibility)
 	}
+	if !q.Retention.wholeSeconds() || q.Retention < MinRetention || q.Retention > MaxRetention {
+		fault("%s.retention: %s must be whole seconds, %s to %s", at, q.Retention, MinRetention, MaxRetention)
+	}
+	q.validateTypes(at, fault)
+}
+
+func (q *Queue) validateTypes(at string, fault func(string, ...any)) {
 	if len(q.Types) == 0 || len(q.Types) > MaxTypes {
 		fault("%s.types: 1 to %d are needed, there are %d", at, MaxTypes, len(q.Types))
 	}
@@ -185,18 +201,20 @@ func (t *JobType) validate(at string, fault func(string, ...any)) {
 	if !ValidToken(t.Name) || t.Name == NoType {
 		fault("%s.name: %q must be 1 to 64 of A-Z a-z 0-9 _ -, and not _ alone", at, t.Name)
 	}
-	builtin := false
-	for _, b := range BuiltinTypes() {
-		builtin = builtin || b == t.Name
-	}
-	if len(t.Command) == 0 && !builtin {
+	if len(t.Command) == 0 && !slices.Contains(BuiltinTypes(), t.Name) {
 		fault("%s.command: %q is not a built-in type (%s), so it needs a command", at, t.Name, strings.Join(BuiltinTypes(), ", "))
+	}
+	if len(t.Command) > MaxCommand || len(t.Command) > 0 && t.Command[0] == "" {
+		fault("%s.command: must be a program and at most %d arguments", at, MaxCommand-1)
+	}
+	if len(t.Schema) > 0 && !strings.Contains("{tf", string(t.Schema[:1])) {
+		fault("%s.schema: must be a JSON Schema: an object, true or false", at)
 	}
 	if t.Timeout > Duration(MaxTimeoutSecs*time.Second) {
 		fault("%s.timeout: %s is more than %ds", at, t.Timeout, MaxTimeoutSecs)
 	}
-	if r := t.Reruns; r != nil && (r.Max < 1 || r.Max > 100 || r.Delay <= 0 || r.MaxDelay < r.Delay) {
-		fault("%s.reruns: max must be 1 to 100, and maxDelay at least delay", at)
+	if r := t.Reruns; r != nil && (r.Max < 1 || r.Max > MaxReruns || r.Delay <= 0 || r.MaxDelay < r.Delay) {
+		fault("%s.reruns: max must be 1 to %d, delay is needed, and maxDelay must be at least delay", at, MaxReruns)
 	}
 }
 
