@@ -112,10 +112,18 @@ func (v *View) ending(n int, f *fate) (contract.Event, bool) {
 // cannot be that the pod is merely too new for our cache.
 func (v *View) unseenAttempt(n int) []contract.Event {
 	c := v.Claim
-	if n == len(c.Attempts) && c.State != contract.Closed {
+	switch {
+	case n == len(c.Attempts) && c.State != contract.Closed:
+		return nil
+	case v.Again:
+	case c.Task == nil, c.Said && n == c.OutcomeAttempt: // it was said before the record came so far
 		return nil
 	}
-	return []contract.Event{v.event(contract.Claimed, n, c.ClosedAt)}
+	at := c.ClosedAt
+	if next := v.attempt(n + 1); next != nil { // which Kubernetes made only after this one had ended
+		at = moment(next.pod.CreationTimestamp, v.Now)
+	}
+	return []contract.Event{v.event(contract.Claimed, n, at)}
 }
 
 // claimFailures says of each pod without a number that it never came to claim, if it did not: it is dead
@@ -132,27 +140,15 @@ func (v *View) claimFailures() []contract.Event {
 			Unit: v.UID, Pod: string(p.UID), PodName: p.Name, Cluster: v.Cluster, Namespace: v.Namespace, Name: v.Name,
 			Node: p.Spec.NodeName, Reason: f.reason, ExitCode: f.exit, Message: f.message,
 		}
-		switch w := waiting(p); {
-		case f.end == failed || f.end == disrupted:
-			e.Reason = v.claimReason(f)
-		case f.end == alive && w != nil:
+		if w := waiting(p); f.end == alive && w != nil {
 			e.Reason, e.Message, e.Time = waitingReason(w.Reason), w.Message, v.startTime(p)
-		default:
-			continue
 		}
-		say = append(say, e)
+		if e.Reason != "" {
+			say = append(say, e)
+		}
 	}
 	slices.SortFunc(say, func(a, b contract.Event) int {
 		return cmp.Or(a.Time.Compare(b.Time.Time), strings.Compare(a.Pod, b.Pod))
 	})
 	return say
-}
-
-// claimReason is why a pod did not come to claim: the claim's own exit says ClaimError where it would say
-// of work that it exited.
-func (v *View) claimReason(f *fate) contract.Reason {
-	if f.reason.Infrastructure() || f.word != nil && f.word.Reason != "" {
-		return f.reason
-	}
-	return contract.ClaimError
 }

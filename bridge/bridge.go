@@ -22,10 +22,10 @@ func New(o Options) (*Bridge, error) {
 	return &Bridge{o: o, books: newBooks(), schedule: newSchedule(o.Clock)}, nil
 }
 
-// Run works until ctx ends, and then returns nil. Any number of bridges may run beside one another: each
+// Run works until parent ends, and then returns nil. Any number of bridges may run beside one another: each
 // says the same facts under the same ids.
-func (b *Bridge) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+func (b *Bridge) Run(parent context.Context) error {
+	g, ctx := errgroup.WithContext(parent)
 	g.Go(func() error { return b.o.Kubernetes.Watch(ctx, b.notified) })
 	g.Go(func() error { return b.followClaims(ctx) })
 	g.Go(func() error { return b.sweepForEver(ctx) })
@@ -33,7 +33,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		g.Go(func() error { return b.work(ctx) })
 	}
 	err := g.Wait()
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+	if parent.Err() != nil {
 		return nil
 	}
 	return err

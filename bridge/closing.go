@@ -78,19 +78,20 @@ func (v *View) closedAt() contract.Time {
 // whyFailed is the reason of a unit that failed: its last attempt's, where that is known.
 func (v *View) whyFailed() (contract.Reason, string, *int) {
 	f := v.newest()
-	ended := f != nil && (f.end == failed || f.end == disrupted)
 	switch {
 	case v.Claim.State == contract.Intent:
 		return contract.Lost, "its pods ended between receiving the message and owning the run", nil
 	case complete(v.Job):
 		return contract.Lost, "its Kubernetes Job is Complete, but no attempt said that the work was done", nil
-	case overDeadline(v.Job):
-		return contract.DeadlineExceeded, failure(v.Job).Message, nil
 	case v.Gone && f != nil && f.reason == contract.NodeLost:
 		return contract.Lost, "its Kubernetes Job is gone, and its node was lost", nil
 	case v.Gone:
 		return contract.Deleted, "its Kubernetes Job was deleted", nil
-	case ended:
+	case f != nil && f.end == failed:
+		return f.reason, f.message, f.exit
+	case overDeadline(v.Job): // while the last attempt ran, or after it was disrupted
+		return contract.DeadlineExceeded, failure(v.Job).Message, nil
+	case f != nil && f.end == disrupted:
 		return f.reason, f.message, f.exit
 	case failure(v.Job) != nil:
 		return contract.Lost, failure(v.Job).Message, nil
@@ -125,7 +126,7 @@ func (v *View) outcome(verdict *Verdict) {
 
 // aboutToSay tells whether the pod that closed the claim lives and may say its outcome by itself.
 func (v *View) aboutToSay() bool {
-	if v.Again || v.Now.Sub(v.Claim.ClosedAt.Time) >= wordGrace {
+	if v.Again || failure(v.Job) != nil || v.Now.Sub(v.Claim.ClosedAt.Time) >= wordGrace {
 		return false
 	}
 	for _, f := range v.fates {

@@ -89,15 +89,16 @@ func (v *View) endOf(f *fate, last, run *corev1.ContainerStateTerminated) {
 	case last != nil && last.ExitCode == exitCancelled:
 		f.end = cancelled
 	case last != nil && last.ExitCode == exitInfrastructure:
-		f.end, f.reason = disrupted, v.failureReason(f, last)
+		f.end, f.reason = disrupted, v.failureReason(f, last, run != nil)
 	default:
-		f.end, f.reason = failed, v.failureReason(f, last)
+		f.end, f.reason = failed, v.failureReason(f, last, run != nil)
 	}
 }
 
 // failureReason finds why a pod ended badly where no DisruptionTarget says it. What the work itself said
 // comes before a deletion that came too late to be the cause; the container's end before its exit code.
-func (v *View) failureReason(f *fate, last *corev1.ContainerStateTerminated) contract.Reason {
+// A pod that never worked ended in its claim.
+func (v *View) failureReason(f *fate, last *corev1.ContainerStateTerminated, worked bool) contract.Reason {
 	if f.stuck {
 		return contract.NodeLost
 	}
@@ -112,17 +113,20 @@ func (v *View) failureReason(f *fate, last *corev1.ContainerStateTerminated) con
 	if r := podReason(f.pod.Status.Reason); r != "" {
 		return r
 	}
+	if w := waiting(f.pod); w != nil && last == nil {
+		f.message = w.Message
+		return waitingReason(w.Reason)
+	}
 	if v.killed(f.pod, last) {
 		return v.killedBy()
-	}
-	if r := waitingOn(f.pod); r != "" {
-		return r
 	}
 	switch {
 	case last == nil || last.Reason == "ContainerStatusUnknown":
 		return contract.Lost
 	case f.word != nil && f.word.Reason != "":
 		return f.word.Reason
+	case !worked:
+		return contract.ClaimError
 	}
 	return exitReason(int(last.ExitCode))
 }
@@ -215,14 +219,6 @@ func started(list []corev1.ContainerStatus, name string) bool {
 		}
 	}
 	return false
-}
-
-// waitingOn is what keeps a pod's containers from starting, "" where nothing does.
-func waitingOn(p *corev1.Pod) contract.Reason {
-	if w := waiting(p); w != nil {
-		return waitingReason(w.Reason)
-	}
-	return ""
 }
 
 // waiting is the first container's wait that has a reason in our set.
