@@ -97,6 +97,7 @@ type Aggregator struct {
 	turned   chan struct{} // leading has changed
 	state    state
 	progress progress
+	stray    *stray // the last that was met, for the session alone
 }
 
 // New checks the options. Run does the work.

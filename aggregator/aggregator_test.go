@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,27 +22,88 @@ import (
 
 // world is a NATS of the test's own with every stream and bucket.
 type world struct {
-	t      testing.TB
-	server *natslocal.Server
-	stream *stream.Stream
-	bucket *stream.Bucket
-	log    *slog.Logger
+	t        testing.TB
+	dir      string
+	server   *natslocal.Server
+	settings stream.Settings
+	stream   *stream.Stream
+	bucket   *stream.Bucket
+	log      *slog.Logger
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, server: testenv.NATSServer(t), log: slog.New(slog.DiscardHandler)}
+	w := &world{t: t, dir: t.TempDir(), settings: stream.DefaultSettings(), log: slog.New(slog.DiscardHandler)}
 	if os.Getenv("TALLYMAN_TEST_LOG") != "" {
 		w.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	w.serve("127.0.0.1:0")
+	t.Cleanup(func() { w.server.Stop() })
 	w.stream = testenv.Dial(t, w.server)
 	w.ensure()
 	return w
 }
 
+func (w *world) serve(addr string) {
+	w.t.Helper()
+	s, err := natslocal.Start(natslocal.Options{Addr: addr, Dir: w.dir})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.server = s
+}
+
+// bounce stops the server and starts it again at the same address, maybe without one of its streams.
+func (w *world) bounce(without string) {
+	w.t.Helper()
+	u, err := url.Parse(w.server.URL())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.server.Stop()
+	if without != "" {
+		gone := filepath.Join(w.dir, "jetstream", "$G", "streams", without)
+		if _, err := os.Stat(gone); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := os.RemoveAll(gone); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.serve(u.Host)
+	w.eventually("NATS is back", func() error {
+		if err := w.stream.Ready(w.t.Context()); err != nil {
+			return err
+		}
+		return w.stream.Ensure(w.t.Context(), w.settings)
+	})
+	w.ensure()
+}
+
+// eventually asks again and again, for a while.
+func (w *world) eventually(what string, ask func() error) {
+	w.t.Helper()
+	deadline, tick := time.After(patience), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			w.t.Fatalf("%s: still %v", what, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// patience is how long a test waits for what must come; it is only ever used up by a fault.
+const patience = 60 * time.Second
+
 func (w *world) ensure() {
 	w.t.Helper()
-	if err := w.stream.Ensure(w.t.Context(), stream.DefaultSettings()); err != nil {
+	if err := w.stream.Ensure(w.t.Context(), w.settings); err != nil {
 		w.t.Fatal(err)
 	}
 	w.bucket = w.open(w.stream)
@@ -100,7 +163,7 @@ func (w *world) publish(all []said) (last uint64) {
 // settled waits until the bucket has come to seq.
 func (w *world) settled(a *Aggregator, seq uint64) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	if err := a.Committed(ctx, seq); err != nil {
 		w.t.Fatalf("%v (ready: %v)", err, a.Ready())

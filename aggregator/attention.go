@@ -16,7 +16,7 @@ func (l *ledger) attention() contract.Attention {
 // waitingIn lists the jobs that are in a state for longest, and how many there are beyond the bound.
 func (l *ledger) waitingIn(s contract.State) (items []contract.AttentionItem, more int) {
 	o, live := l.orderOf(s)
-	oldest := o.oldest(contract.MaxAttention, func(e entry) bool { return l.place(e.id) == place{s, e.at} })
+	oldest := o.oldest(contract.MaxAttention, l.holds(s))
 	items = make([]contract.AttentionItem, 0, len(oldest))
 	for _, e := range oldest {
 		l.jobs[e.id].unpack(&l.probe)

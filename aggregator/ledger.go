@@ -17,9 +17,23 @@ func parseJobID(s string) (id jobID, ok bool) {
 	if !contract.ValidJobID(s) {
 		return id, false
 	}
-	plain := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
-	_, err := hex.Decode(id[:], []byte(plain))
-	return id, err == nil
+	at := 0
+	for i := range id {
+		if s[at] == '-' {
+			at++
+		}
+		id[i] = digit(s[at])<<4 | digit(s[at+1])
+		at += 2
+	}
+	return id, true
+}
+
+// digit is the value of a hexadecimal digit in lower case.
+func digit(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c - 'a' + 10
 }
 
 func (id jobID) String() string {
@@ -154,12 +168,11 @@ func (l *ledger) isOld(at int64) bool { return at < l.horizon-l.retention.Millis
 
 // retire makes the jobs go that ended before the retention: their sums stay.
 func (l *ledger) retire() {
-	holds := func(e entry) bool { return l.place(e.id) == place{contract.StateSucceeded, e.at} }
 	for range maxRetired {
 		if len(l.ended.heap.items) == 0 || !l.isOld(l.ended.heap.items[0].at) {
 			return
 		}
-		oldest, ok := l.ended.top(holds)
+		oldest, ok := l.ended.top(l.holds(contract.StateSucceeded))
 		if !ok || !l.isOld(oldest.at) {
 			return
 		}
@@ -172,35 +185,45 @@ func (l *ledger) retire() {
 }
 
 // place is what a job waits for, and since when: to be sent (accepted), to be claimed (queued), or to
-// be removed (any ended state; succeeded stands for all three).
+// be removed (any ended state; succeeded stands for all three). The rest is what attention says of it.
 type place struct {
-	state contract.State
-	since int64
+	state       contract.State
+	since       int64
+	run         int
+	task        uint64
+	queue, kind uint32
 }
 
 func (j *job) place() place {
 	if len(j.runs) == 0 {
 		return place{}
 	}
+	r := j.highest()
+	p := place{run: r.number, task: r.task, queue: j.queue, kind: j.kind}
 	switch s := j.state(); {
 	case s.Ended():
-		return place{contract.StateSucceeded, j.latest()}
+		return place{state: contract.StateSucceeded, since: j.latest()}
 	case s == contract.StateAccepted:
-		return place{s, j.highest().submitted}
+		p.state, p.since = s, r.submitted
 	case s == contract.StateQueued:
-		return place{s, j.highest().queued}
-	}
-	return place{}
-}
-
-// place finds the place of a job; the zero place where there is no such job, or it waits for nothing.
-func (l *ledger) place(id jobID) place {
-	p, ok := l.jobs[id]
-	if !ok {
+		p.state, p.since = s, r.queued
+	default:
 		return place{}
 	}
-	p.unpack(&l.probe)
-	return l.probe.place()
+	return p
+}
+
+// holds tells whether the job of an entry is where the entry says.
+func (l *ledger) holds(s contract.State) func(entry) bool {
+	return func(e entry) bool {
+		p, ok := l.jobs[e.id]
+		if !ok {
+			return false
+		}
+		p.unpack(&l.probe)
+		is := l.probe.place()
+		return is.state == s && is.since == e.at
+	}
 }
 
 // order keeps the three orders up with a job whose place was another before the event.
@@ -212,9 +235,8 @@ func (l *ledger) order(id jobID, was place) {
 	if waits(was.state) || waits(is.state) {
 		l.waiting++
 	}
-	o, live := l.orderOf(is.state)
-	if o != nil {
-		o.push(entry{is.since, id}, live, func(e entry) bool { return l.place(e.id) == place{is.state, e.at} })
+	if o, live := l.orderOf(is.state); o != nil && (is.state != was.state || is.since != was.since) {
+		o.push(entry{is.since, id}, live, l.holds(is.state))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/stream"
@@ -32,10 +33,35 @@ type loaded struct {
 	leftovers []string // keys of documents that are of another stream and must go first
 }
 
+// stray is a document that is newer than the checkpoint. A commit that is being written looks like that
+// for a moment; one that stays was put there by somebody else.
+type stray struct {
+	checkpoint, newest uint64 // revisions
+	since              time.Time
+}
+
+// strayAfter is how long a stray must stay as it is before it is taken for what it is.
+const strayAfter = 2 * time.Second
+
+func (s *stray) Error() string {
+	return fmt.Sprintf("a document at revision %d is newer than the checkpoint at %d", s.newest, s.checkpoint)
+}
+
+func (s *stray) Unwrap() error { return errMoved }
+
+// same keeps the time at which a stray was first seen.
+func (s *stray) same(before *stray) *stray {
+	if before != nil && before.checkpoint == s.checkpoint && before.newest == s.newest {
+		return before
+	}
+	return s
+}
+
 // load reads the ledger from the bucket. The bucket may be written meanwhile, and then what a listing
 // shows is of no one moment; so the checkpoint is read before and, last of all, after the documents: the
-// moment counts if it is still the same one, and no document is newer than it. Else errMoved.
-func load(ctx context.Context, events Events, bucket Bucket, r rules) (*loaded, error) {
+// moment counts if it is still the same one, and no document is newer than it. Else errMoved. known is
+// the stray of the loading before, if it failed by one.
+func load(ctx context.Context, events Events, bucket Bucket, r rules, known *stray) (*loaded, error) {
 	entry, err := getCheckpoint(ctx, bucket)
 	if err != nil {
 		return nil, err
@@ -56,8 +82,15 @@ func load(ctx context.Context, events Events, bucket Bucket, r rules) (*loaded, 
 	if err != nil {
 		return nil, err
 	}
-	if after.Revision != entry.Revision || in.newest > after.Revision {
+	if after.Revision != entry.Revision {
 		return nil, fmt.Errorf("%w: the bucket was written while it was read", errMoved)
+	}
+	if in.newest > after.Revision && after.Revision > 0 {
+		s := (&stray{after.Revision, in.newest, time.Now()}).same(known)
+		if time.Since(s.since) < strayAfter {
+			return nil, s
+		}
+		in.unreadable++ // whatever it says, it is not the ledger's
 	}
 	if sums != nil {
 		l.ledger.balance.Off += in.unreadable + l.ledger.books.off(sums)

@@ -44,8 +44,9 @@ type landing struct {
 
 // session loads the ledger and keeps it until ctx ends or it must be loaded again.
 func (a *Aggregator) session(ctx context.Context) error {
-	l, err := load(ctx, a.Events, a.Bucket, a.rules())
+	l, err := load(ctx, a.Events, a.Bucket, a.rules(), a.stray)
 	if err != nil {
+		errors.As(err, &a.stray)
 		return err
 	}
 	s := &session{Aggregator: a, loaded: *l, landed: make(chan landing, 1), seen: time.Now()}
@@ -227,7 +228,9 @@ func (s *session) launch(ctx context.Context, now time.Time) {
 			a := s.ledger.attention()
 			b.attention, s.listed = &a, s.ledger.waiting
 		}
-		s.next = now.Add(s.Every)
+		if b.seq > s.fence.seq {
+			s.next = now.Add(s.Every)
+		}
 	}
 	b.checkpoint.Attention = s.listed == s.ledger.waiting
 	if unknown := s.ledger.balance.Unknown; unknown > s.unknown {

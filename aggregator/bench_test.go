@@ -1,0 +1,236 @@
+package aggregator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// traffic is a realistic stream: most jobs end well at their first attempt, some at the second, some
+// fail; many are under way at a time.
+func traffic(events int) []*contract.Event {
+	const atOnce = 2000
+	a := newAuthor(7)
+	lives := make([][]*contract.Event, 0, atOnce)
+	var out []*contract.Event
+	for n := 0; len(out) < events; {
+		for len(lives) < atOnce {
+			lives = append(lives, lifeOf(a, n))
+			n++
+		}
+		i := a.rng.IntN(len(lives))
+		out = append(out, lives[i][0])
+		if lives[i] = lives[i][1:]; len(lives[i]) == 0 {
+			lives[i] = lives[len(lives)-1]
+			lives = lives[:len(lives)-1]
+		}
+	}
+	return out
+}
+
+func lifeOf(a *author, n int) []*contract.Event {
+	one := newAuthor(uint64(n))
+	attempts, end := 1, contract.Succeeded
+	switch p := a.rng.IntN(100); {
+	case p < 3:
+		attempts, end = 3, contract.Failed
+	case p < 10:
+		attempts = 2
+	}
+	one.life(testID(n), attempts, end)
+	begin := contract.At(epoch.Add(time.Duration(n) * 37 * time.Millisecond))
+	var out []*contract.Event
+	for i, s := range one.all {
+		e := s.event
+		e.SubmittedAt = begin
+		e.Time = contract.At(begin.Add(e.Time.Sub(epoch) + time.Duration(a.rng.IntN(500*(i+1)))*time.Millisecond))
+		e.Queue, e.Type = []string{"default", "mail"}[n%2], []string{"probe", "process-data", "store-event"}[n%3]
+		if e.Kind == contract.Submitted {
+			e.Task = taskOf(e)
+		} else if e.Attempt > 0 {
+			e.Unit, e.Pod, e.PodName = testID(n+1e6), testID(n+2e6), fmt.Sprintf("default-%d-abcde", n)
+			e.Cluster, e.Namespace, e.Name = "local", "tallyman", fmt.Sprintf("default-%d", n)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func taskOf(e *contract.Event) []byte {
+	t := contract.Task{
+		JobID: e.JobID, Run: e.Run, Type: e.Type, Queue: e.Queue, Payload: []byte(`{"target":"127.0.0.1","duration":"10"}`),
+		SubmittedAt: e.SubmittedAt, Submitter: "bench", Source: contract.FromAPI,
+	}
+	b, err := t.Encode()
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func encoded(b *testing.B, all []*contract.Event) [][]byte {
+	b.Helper()
+	out := make([][]byte, len(all))
+	for i, e := range all {
+		var err error
+		if out[i], err = e.Encode(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return out
+}
+
+const benchEvents = 200_000
+
+func BenchmarkFold(b *testing.B) {
+	all := traffic(benchEvents)
+	stored := epoch.Add(365 * 24 * time.Hour)
+	b.ReportAllocs()
+	for b.Loop() {
+		l := newLedger(testRules)
+		for i, e := range all {
+			l.fold(uint64(i+1), stored, e)
+		}
+	}
+	report(b, len(all), "events/s")
+}
+
+func BenchmarkDecodeAndFold(b *testing.B) {
+	raw := encoded(b, traffic(benchEvents))
+	stored := epoch.Add(365 * 24 * time.Hour)
+	b.ReportAllocs()
+	for b.Loop() {
+		l := newLedger(testRules)
+		for i := range raw {
+			e, err := contract.DecodeEvent(raw[i])
+			if err != nil {
+				b.Fatal(err)
+			}
+			l.fold(uint64(i+1), stored, &e)
+		}
+	}
+	report(b, len(raw), "events/s")
+}
+
+func report(b *testing.B, n int, unit string) {
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), unit)
+	b.ReportMetric(0, "ns/op")
+}
+
+func BenchmarkDocument(b *testing.B) {
+	l := newLedger(testRules)
+	for i, e := range traffic(20000) {
+		l.fold(uint64(i+1), epoch.Add(time.Hour), e)
+	}
+	var j job
+	n, bytes := 0, 0
+	for b.Loop() {
+		for id, p := range l.jobs {
+			p.unpack(&j)
+			v, err := json.Marshal(j.document(id, l.queues.list, l.types.list))
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+			bytes += len(v)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "documents/s")
+	b.ReportMetric(float64(bytes)/float64(n), "B/document")
+}
+
+// BenchmarkBytesPerJob measures what an ended job takes in memory, all in all.
+func BenchmarkBytesPerJob(b *testing.B) {
+	const jobs = 300_000
+	for b.Loop() {
+		before := heapBytes()
+		l := newLedger(testRules)
+		a := newAuthor(1)
+		seq := uint64(0)
+		packedBytes := 0
+		for n := range jobs {
+			for _, e := range lifeOf(a, n) {
+				seq += 1 + uint64(a.rng.IntN(3000)) // its events are far from one another on the stream
+				l.fold(seq, epoch.Add(365*24*time.Hour), e)
+			}
+			seq = uint64(n) * 6
+		}
+		for _, p := range l.jobs {
+			packedBytes += len(p)
+		}
+		b.ReportMetric(float64(heapBytes()-before)/jobs, "B/job")
+		b.ReportMetric(float64(packedBytes)/jobs, "packed-B/job")
+		runtime.KeepAlive(l)
+	}
+}
+
+func heapBytes() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkCommitted drains a backlog through a real NATS, beside a bare ordered consume of the same.
+func BenchmarkCommitted(b *testing.B) {
+	w := newWorld(b)
+	n := len(flood(b, w, traffic(benchEvents)))
+	for b.Loop() {
+		bare := consume(b, w, n)
+		began := time.Now()
+		a, stop := w.start(w.options())
+		w.settled(a, uint64(n))
+		took := time.Since(began)
+		stop()
+		b.ReportMetric(float64(n)/took.Seconds(), "events/s")
+		b.ReportMetric(bare.Seconds()/took.Seconds(), "of-bare-consume")
+	}
+}
+
+func consume(b *testing.B, w *world, n int) time.Duration {
+	b.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	_ = w.stream.Follow(ctx, 0, func(e stream.Stored) error {
+		if e.Seq == uint64(n) {
+			cancel()
+		}
+		return nil
+	})
+	return time.Since(began)
+}
+
+func flood(b *testing.B, w *world, all []*contract.Event) []*contract.Event {
+	b.Helper()
+	work := make(chan *contract.Event)
+	done := make(chan error)
+	for range 64 {
+		go func() {
+			var first error
+			for e := range work {
+				if _, err := w.stream.Publish(b.Context(), *e); err != nil && first == nil {
+					first = err
+				}
+			}
+			done <- first
+		}()
+	}
+	for _, e := range all {
+		work <- e
+	}
+	close(work)
+	for range 64 {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
+	return all
+}
