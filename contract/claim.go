@@ -21,6 +21,9 @@ const (
 	Closed UnitState = "closed" // an outcome is recorded; no work may start any more
 )
 
+// unitStates is never written to.
+var unitStates = [...]UnitState{Intent, Owned, Closed}
+
 // Outcome is how a run ended.
 type Outcome string
 
@@ -30,6 +33,9 @@ const (
 	OutcomeFailed    Outcome = "failed"
 	OutcomeCancelled Outcome = "cancelled"
 )
+
+// outcomes is never written to; a tombstone may stand for all but the first.
+var outcomes = [...]Outcome{OutcomeSucceeded, OutcomeFailed, OutcomeCancelled}
 
 // Kind is the event that says the outcome.
 func (o Outcome) Kind() Kind { return Kind(o) }
@@ -123,9 +129,7 @@ func DecodeUnit(b []byte) (UnitRecord, error) {
 	}
 	o.version(ClaimVersion)
 	u := UnitRecord{
-		State: UnitState(o.word("state", true, func(s string) bool {
-			return s == string(Intent) || s == string(Owned) || s == string(Closed)
-		}, "intent, owned or closed")),
+		State:           oneOf(o, "state", true, unitStates[:]),
 		Unit:            o.token("unit", true),
 		Queue:           o.token("queue", true),
 		JobID:           o.jobID("jobId", true),
@@ -133,11 +137,11 @@ func DecodeUnit(b []byte) (UnitRecord, error) {
 		Type:            o.token("type", true),
 		SubmittedAt:     o.time("submittedAt", true),
 		Receipt:         o.text("receipt", false, MaxReceiptBytes),
-		MessageID:       o.label("messageId", false, MaxSubmitter),
-		Cluster:         o.label("cluster", false, MaxNameBytes),
-		Namespace:       o.label("namespace", false, MaxNameBytes),
-		Name:            o.label("name", false, MaxNameBytes),
-		Attempts:        o.words("attempts", MaxAttempts+1, ValidToken, tokenForm),
+		MessageID:       o.word("messageId", false, submitterForm),
+		Cluster:         o.word("cluster", false, nameForm),
+		Namespace:       o.word("namespace", false, nameForm),
+		Name:            o.word("name", false, nameForm),
+		Attempts:        o.words("attempts", MaxAttempts+1, tokenForm),
 		CancelRequested: o.boolean("cancelRequested"),
 	}
 	u.Task = o.bytes("task", o.err == nil && u.State != Closed, 1, MaxEnvelopeBytes)
@@ -155,9 +159,9 @@ func (u *UnitRecord) readOutcome(o *object) {
 			o.absent(key, "only a closed record has one")
 		}
 	}
-	u.Outcome = Outcome(o.word("outcome", closed, validOutcome, "succeeded, failed or cancelled"))
+	u.Outcome = oneOf(o, "outcome", closed, outcomes[:])
 	u.OutcomeAttempt = o.integerOr0("outcomeAttempt", 0, MaxAttempts+1)
-	u.Reason = Reason(o.word("reason", closed && u.Outcome == OutcomeFailed, validReason, reasonForm))
+	u.Reason = oneOf(o, "reason", closed && u.Outcome == OutcomeFailed, reasons[:])
 	u.ExitCode = o.exitCode("exitCode")
 	u.Message = o.text("message", false, MaxMessageBytes)
 	u.Tail = o.text("tail", false, MaxTailBytes)
@@ -165,10 +169,6 @@ func (u *UnitRecord) readOutcome(o *object) {
 	u.DurationMS = o.integerOr0("durationMs", 0, MaxDurationMS)
 	u.ClosedAt = o.time("closedAt", closed)
 	u.Said = o.boolean("said")
-}
-
-func validOutcome(s string) bool {
-	return s == string(OutcomeSucceeded) || s == string(OutcomeFailed) || s == string(OutcomeCancelled)
 }
 
 // Stub is the record cut to what a late pod and the books still need.
@@ -247,7 +247,7 @@ func DecodeRun(b []byte) (RunRecord, error) {
 	o.version(ClaimVersion)
 	r := RunRecord{Tombstone: o.boolean("tombstone")}
 	r.readOwner(o)
-	next := o.word("next", false, validNext, `"none" or the number of a run`)
+	next := o.word("next", false, form{validNext, `"none" or the number of a run`})
 	if o.err != nil {
 		return RunRecord{}, o.err
 	}
@@ -267,12 +267,10 @@ func (r *RunRecord) readOwner(o *object) {
 		return
 	}
 	o.absent("owner", "a tombstone has none")
-	r.Outcome = Outcome(o.word("outcome", false, validTombstone, "failed or cancelled"))
-	r.Reason = Reason(o.word("reason", r.Outcome == OutcomeFailed, validReason, reasonForm))
+	r.Outcome = oneOf(o, "outcome", false, outcomes[1:])
+	r.Reason = oneOf(o, "reason", r.Outcome == OutcomeFailed, reasons[:])
 	r.At = o.time("at", true)
 }
-
-func validTombstone(s string) bool { return validOutcome(s) && Outcome(s) != OutcomeSucceeded }
 
 func validNext(s string) bool {
 	n, err := strconv.Atoi(s)

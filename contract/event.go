@@ -1,7 +1,9 @@
 package contract
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -29,10 +31,14 @@ const (
 	ClaimFailed Kind = "claim-failed" // a pod never came to claim
 )
 
-// Kinds lists the facts of a job in the order of a life. Callers must not change it.
-func Kinds() []Kind {
-	return []Kind{Submitted, Queued, Claimed, Started, AttemptFailed, AttemptDisrupted, Succeeded, Failed, CancelledKind}
+// kinds is never written to; first the facts of a job, in the order of a life.
+var kinds = [...]Kind{
+	Submitted, Queued, Claimed, Started, AttemptFailed, AttemptDisrupted, Succeeded, Failed, CancelledKind,
+	Noop, Duplicate, Rejected, ClaimFailed,
 }
+
+// Kinds lists the facts of a job in the order of a life.
+func Kinds() []Kind { return slices.Clone(kinds[:slices.Index(kinds[:], Noop)]) }
 
 // OfUnit tells whether the fact is a unit's, not a job's.
 func (k Kind) OfUnit() bool {
@@ -48,13 +54,7 @@ func (k Kind) OfRun() bool {
 func (k Kind) Ends() bool { return k == Succeeded || k == Failed || k == CancelledKind }
 
 // Known tells whether k is of the closed set.
-func (k Kind) Known() bool {
-	switch k {
-	case Claimed, Started, AttemptFailed, AttemptDisrupted, Succeeded:
-		return true
-	}
-	return k.OfUnit() || k.OfRun()
-}
+func (k Kind) Known() bool { return slices.Contains(kinds[:], k) }
 
 // Source is the component that says an event.
 type Source string
@@ -65,6 +65,9 @@ const (
 	SourceProcessor Source = "processor"
 	SourceBridge    Source = "bridge"
 )
+
+// sources is never written to.
+var sources = [...]Source{SourceAPI, SourceScheduler, SourceProcessor, SourceBridge}
 
 // Limits of an event.
 const (
@@ -215,9 +218,9 @@ func DecodeEvent(b []byte) (Event, error) {
 	o.constant("specversion", true, specVersion)
 	o.constant("datacontenttype", false, contentTypeData)
 	e := Event{Kind: readKind(o), Time: o.time("time", true)}
-	e.Source = Source(o.word("source", true, validSource, "api, scheduler, processor or bridge"))
-	id := o.text("id", true, 512)
-	subject := o.text("subject", true, MaxToken)
+	e.Source = oneOf(o, "source", true, sources[:])
+	id := o.textBytes("id", true, 512)
+	subject := o.textBytes("subject", true, MaxToken)
 	raw := o.want("data", true)
 	if o.err != nil {
 		return Event{}, o.err
@@ -230,33 +233,28 @@ func DecodeEvent(b []byte) (Event, error) {
 	switch {
 	case d.err != nil:
 		return Event{}, d.err
-	case subject != e.about():
+	case string(subject) != e.about():
 		return Event{}, Errorf(CodeInvalidValue, "subject", "is not what the data says: %s", e.about())
-	case id != e.ID():
+	case string(id) != e.ID():
 		return Event{}, Errorf(CodeInvalidValue, "id", "is not what the data says: %s", e.ID())
 	}
 	return e, nil
 }
 
 func readKind(o *object) Kind {
-	s := o.text("type", true, 128)
+	s := o.textBytes("type", true, 128)
 	if o.err != nil {
 		return ""
 	}
-	name, ok := strings.CutPrefix(s, typePrefix)
-	kind, ok2 := strings.CutSuffix(name, typeVersion)
-	if !ok || !ok2 || !Kind(kind).Known() {
-		o.fail(CodeUnknownVersion, "type", "%q is not known here", CutText(s, 80))
+	name, ok := bytes.CutPrefix(s, []byte(typePrefix))
+	name, ok2 := bytes.CutSuffix(name, []byte(typeVersion))
+	for _, k := range kinds {
+		if ok && ok2 && string(k) == string(name) {
+			return k
+		}
 	}
-	return Kind(kind)
-}
-
-func validSource(s string) bool {
-	switch Source(s) {
-	case SourceAPI, SourceScheduler, SourceProcessor, SourceBridge:
-		return true
-	}
-	return false
+	o.fail(CodeUnknownVersion, "type", "%q is not known here", CutText(string(s), 80))
+	return ""
 }
 
 func (e *Event) readData(d *object) {
@@ -279,18 +277,17 @@ func (e *Event) readData(d *object) {
 	e.Task = d.bytes("task", e.Kind == Submitted, 1, MaxEnvelopeBytes)
 	e.Unit = d.token("unit", unit)
 	e.Pod = d.token("pod", unit)
-	e.PodName = d.label("podName", false, MaxNameBytes)
+	e.PodName = d.word("podName", false, nameForm)
 	e.Receipt = d.token("receipt", false)
-	e.Cluster = d.label("cluster", false, MaxNameBytes)
-	e.Namespace = d.label("namespace", false, MaxNameBytes)
-	e.Name = d.label("name", false, MaxNameBytes)
-	e.Node = d.label("node", false, MaxNameBytes)
+	e.Cluster = d.word("cluster", false, nameForm)
+	e.Namespace = d.word("namespace", false, nameForm)
+	e.Name = d.word("name", false, nameForm)
+	e.Node = d.word("node", false, nameForm)
 	e.readOutcome(d)
 }
 
 func (e *Event) readOutcome(d *object) {
-	e.Reason = Reason(d.word("reason", e.Kind == AttemptFailed || e.Kind == Failed || e.Kind == ClaimFailed,
-		validReason, reasonForm))
+	e.Reason = oneOf(d, "reason", e.Kind == AttemptFailed || e.Kind == Failed || e.Kind == ClaimFailed, reasons[:])
 	e.ExitCode = d.exitCode("exitCode")
 	e.Message = d.text("message", false, MaxMessageBytes)
 	e.Tail = d.text("tail", false, MaxTailBytes)

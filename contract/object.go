@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -15,8 +16,6 @@ const (
 
 	maxWord    = 4096 // bytes of a string whose form is then checked
 	maxVersion = 1<<31 - 1
-
-	tokenForm = "1 to 64 of A-Z a-z 0-9 _ -"
 )
 
 // object reads the fields of one JSON object and keeps the first fault. Plain encoding/json and plain
@@ -38,12 +37,42 @@ func openObject(b []byte, limit int) (*object, *Error) {
 		return nil, Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", len(b), limit)
 	case !utf8.Valid(b):
 		return nil, Errorf(CodeMalformed, "", "not UTF-8")
-	case depth(b) > MaxDepth:
-		return nil, Errorf(CodeTooDeep, "", "nested deeper than %d", MaxDepth)
-	case !json.Valid(b):
-		return nil, Errorf(CodeMalformed, "", "not one JSON value")
 	}
 	return splitObject(b, "")
+}
+
+// splitObject cuts JSON into its fields without copying their values.
+func splitObject(b []byte, prefix string) (*object, *Error) {
+	o := &object{prefix: prefix, fields: make([]field, 0, 16)}
+	s := scanner{b: b}
+	if s.peek() == '{' {
+		s.object(o.add)
+	} else {
+		s.space()
+		s.value()
+	}
+	s.end()
+	switch {
+	case s.err != nil:
+		return nil, s.err
+	case b[0] != '{':
+		return nil, Errorf(CodeNotObject, strings.TrimSuffix(prefix, "."), "the first byte must be {")
+	}
+	return o, nil
+}
+
+func (o *object) add(quoted, raw []byte) *Error {
+	key, err := unquote(quoted)
+	switch {
+	case err != nil:
+		return Errorf(CodeMalformed, "", "a key is not text")
+	case o.has(string(key)):
+		return Errorf(CodeDuplicateKey, o.prefix+string(key), "stands twice")
+	case len(o.fields) == MaxFields:
+		return Errorf(CodeTooLarge, o.prefix+string(key), "more than %d fields", MaxFields)
+	}
+	o.fields = append(o.fields, field{key, raw})
+	return nil
 }
 
 func (o *object) raw(key string) []byte {
@@ -100,41 +129,72 @@ func (o *object) textBytes(key string, required bool, limit int) []byte {
 	return s
 }
 
-// word reads a string that check must accept; an empty optional one is refused too.
-func (o *object) word(key string, required bool, check func(string) bool, form string) string {
-	s := o.text(key, required, maxWord)
-	if o.has(key) && o.err == nil && !check(s) {
-		o.fail(CodeInvalidValue, key, "must be %s", form)
+// form is what a string must be like, and the words for it.
+type form struct {
+	ok   func(string) bool
+	says string
+}
+
+var (
+	tokenForm     = form{ValidToken, "1 to 64 of A-Z a-z 0-9 _ -"}
+	jobIDForm     = form{ValidJobID, "a UUID in lower case"}
+	nameForm      = labelForm(MaxNameBytes)
+	submitterForm = labelForm(MaxSubmitter)
+	tagForm       = labelForm(MaxTag)
+)
+
+func labelForm(limit int) form {
+	return form{
+		func(s string) bool { return ValidLabel(s, limit) },
+		"1 to " + strconv.Itoa(limit) + " printable ASCII characters without spaces",
+	}
+}
+
+// word reads a string of a form; an empty optional one is refused too.
+func (o *object) word(key string, required bool, f form) string {
+	b := o.textBytes(key, required, maxWord)
+	if b == nil || o.err != nil {
+		return ""
+	}
+	s := string(b)
+	if !f.ok(s) {
+		o.fail(CodeInvalidValue, key, "must be %s", f.says)
 	}
 	return s
 }
 
-func (o *object) token(key string, required bool) string {
-	return o.word(key, required, ValidToken, tokenForm)
+// oneOf reads a word of a closed set.
+func oneOf[T ~string](o *object, key string, required bool, set []T) T {
+	s := o.textBytes(key, required, maxWord)
+	if s == nil || o.err != nil {
+		return ""
+	}
+	for _, word := range set {
+		if string(word) == string(s) {
+			return word
+		}
+	}
+	o.fail(CodeInvalidValue, key, "must be one of %s", set)
+	return ""
 }
 
-func (o *object) jobID(key string, required bool) string {
-	return o.word(key, required, ValidJobID, "a UUID in lower case")
+func (o *object) constant(key string, required bool, value string) {
+	oneOf(o, key, required, []string{value})
 }
 
-func (o *object) label(key string, required bool, limit int) string {
-	return o.word(key, required, labelOf(limit), labelForm(limit))
-}
+func (o *object) token(key string, required bool) string { return o.word(key, required, tokenForm) }
 
-func labelOf(limit int) func(string) bool {
-	return func(s string) bool { return ValidLabel(s, limit) }
-}
+func (o *object) jobID(key string, required bool) string { return o.word(key, required, jobIDForm) }
 
-func labelForm(limit int) string {
-	return "1 to " + strconv.Itoa(limit) + " printable ASCII characters without spaces"
-}
-
-func (o *object) time(key string, required bool) (t Time) {
-	o.word(key, required, func(s string) (ok bool) {
-		var err error
-		t, err = ParseTime(s)
-		return err == nil
-	}, "a time like 2026-11-21T16:00:00.000Z")
+func (o *object) time(key string, required bool) Time {
+	s := o.textBytes(key, required, maxWord)
+	if s == nil || o.err != nil {
+		return Time{}
+	}
+	t, ok := parseTime(string(s))
+	if !ok {
+		o.fail(CodeInvalidValue, key, "must be a time like 2026-11-21T16:00:00.000Z")
+	}
 	return t
 }
 
@@ -145,7 +205,7 @@ func (o *object) integer(key string, required bool, least, most int) int {
 		return 0
 	}
 	digits := bytes.TrimPrefix(raw, []byte("-"))
-	if len(digits) == 0 || len(bytes.Trim(digits, "0123456789")) > 0 {
+	if len(digits) == 0 || len(bytes.TrimLeft(digits, "0123456789")) > 0 {
 		o.fail(CodeWrongType, key, "must be an integer")
 		return 0
 	}
@@ -224,8 +284,8 @@ func (o *object) absent(key, why string) {
 	}
 }
 
-// words reads a list of at most count strings that check must accept; nil where it is absent or empty.
-func (o *object) words(key string, count int, check func(string) bool, form string) []string {
+// words reads a list of at most count strings of a form; nil where it is absent or empty.
+func (o *object) words(key string, count int, f form) []string {
 	raw := o.want(key, false)
 	if raw == nil {
 		return nil
@@ -243,7 +303,7 @@ func (o *object) words(key string, count int, check func(string) bool, form stri
 	for i, raw := range list {
 		name := key + "[" + strconv.Itoa(i) + "]"
 		item := object{prefix: o.prefix, fields: []field{{[]byte(name), raw}}, err: o.err}
-		out = append(out, item.word(name, true, check, form))
+		out = append(out, item.word(name, true, f))
 		o.err = item.err
 	}
 	return out
@@ -257,10 +317,6 @@ func (o *object) version(newest int) {
 	}
 }
 
-func (o *object) constant(key string, required bool, value string) {
-	o.word(key, required, func(s string) bool { return s == value }, value)
-}
-
 // encode writes v as encoding/json does, but leaves < > & as they are: no web page holds these bytes.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
@@ -270,4 +326,13 @@ func encode(v any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// splice writes raw as the last field of the object b, byte for byte; encoding/json would rewrite it.
+func splice(b []byte, key string, raw []byte) ([]byte, error) {
+	if !json.Valid(raw) { // else `1,"run":2` would add fields of ours
+		return nil, Errorf(CodeMalformed, key, "not one JSON value")
+	}
+	b = append(b[:len(b)-1], `,"`+key+`":`...)
+	return append(append(b, raw...), '}'), nil
 }

@@ -47,10 +47,6 @@ func (r Reason) Rank() int {
 // Known tells whether r is of the closed set.
 func (r Reason) Known() bool { return r.Rank() < len(reasons) }
 
-func validReason(s string) bool { return Reason(s).Known() }
-
-const reasonForm = "of the closed set of reasons"
-
 // Infrastructure tells whether only Kubernetes can know this reason (OOMKilled to Lost). The bridge's
 // word wins for these, the processor's for all others.
 func (r Reason) Infrastructure() bool {

@@ -10,95 +10,182 @@ import (
 	"unicode/utf8"
 )
 
-// depth counts the deepest nesting outside of strings; b need not be valid.
-func depth(b []byte) (deepest int) {
-	level := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i)
-		case '{', '[':
-			level++
-			deepest = max(deepest, level)
-		case '}', ']':
-			level--
-		}
-	}
-	return deepest
+// scanner walks over JSON (RFC 8259) once: it checks the syntax and the depth, and copies nothing. The
+// first fault stands, and every step after it does nothing, so a step need not ask how the last one went.
+type scanner struct {
+	b     []byte
+	i     int // the next byte
+	level int // how many objects and lists are open
+	err   *Error
 }
 
-// skipString gives the index of the quote that ends the string beginning at i, or the last index.
-func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i
-		}
-	}
-	return len(b) - 1
-}
-
-// splitObject cuts valid JSON into its fields without copying their values.
-func splitObject(b []byte, prefix string) (*object, *Error) {
-	if len(b) == 0 || b[0] != '{' {
-		return nil, Errorf(CodeNotObject, strings.TrimSuffix(prefix, "."), "the first byte must be {")
-	}
-	o := &object{prefix: prefix, fields: make([]field, 0, 16)}
-	for i := 1; ; {
-		i = skipSpace(b, i)
-		if b[i] == '}' {
-			return o, nil
-		}
-		end := skipString(b, i)
-		key, err := unquote(b[i : end+1])
-		switch {
-		case err != nil:
-			return nil, Errorf(CodeMalformed, "", "a key is not text")
-		case o.has(string(key)):
-			return nil, Errorf(CodeDuplicateKey, prefix+string(key), "stands twice")
-		case len(o.fields) == MaxFields:
-			return nil, Errorf(CodeTooLarge, prefix+string(key), "more than %d fields", MaxFields)
-		}
-		i = skipSpace(b, skipSpace(b, end+1)+1) // past the colon
-		end = skipValue(b, i)
-		o.fields = append(o.fields, field{key, b[i:end]})
-		i = skipSpace(b, end)
-		if b[i] == ',' {
-			i++
-		}
+func (s *scanner) fail() {
+	if s.err == nil {
+		s.err = Errorf(CodeMalformed, "", "not one JSON value, from byte %d on", s.i)
 	}
 }
 
-func skipSpace(b []byte, i int) int {
-	for b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t' {
-		i++
+// peek gives the next byte; 0, which nothing in JSON begins with, at the end and after a fault.
+func (s *scanner) peek() byte {
+	if s.i >= len(s.b) || s.err != nil {
+		return 0
 	}
-	return i
+	return s.b[s.i]
 }
 
-// skipValue gives the index after the value that begins at i.
-func skipValue(b []byte, i int) int {
-	switch b[i] {
+// take steps over c if it comes next.
+func (s *scanner) take(c byte) bool {
+	if s.peek() != c {
+		return false
+	}
+	s.i++
+	return true
+}
+
+func (s *scanner) must(c byte) {
+	if !s.take(c) {
+		s.fail()
+	}
+}
+
+func (s *scanner) space() {
+	for c := s.peek(); c == ' ' || c == '\n' || c == '\r' || c == '\t'; c = s.peek() {
+		s.i++
+	}
+}
+
+func (s *scanner) value() {
+	switch s.peek() {
+	case '{':
+		s.object(nil)
+	case '[':
+		s.list()
 	case '"':
-		return skipString(b, i) + 1
-	case '{', '[':
-		for level := 0; ; i++ {
-			switch b[i] {
-			case '"':
-				i = skipString(b, i)
-			case '{', '[':
-				level++
-			case '}', ']':
-				if level--; level == 0 {
-					return i + 1
-				}
-			}
-		}
+		s.text()
+	case 't':
+		s.literal("true")
+	case 'f':
+		s.literal("false")
+	case 'n':
+		s.literal("null")
+	default:
+		s.number()
 	}
-	return i + bytes.IndexAny(b[i:], ",}] \n\r\t")
 }
+
+func (s *scanner) open(c byte) {
+	s.must(c)
+	if s.level++; s.level > MaxDepth && s.err == nil {
+		s.err = Errorf(CodeTooDeep, "", "nested deeper than %d", MaxDepth)
+	}
+	s.space()
+}
+
+// object walks over an object, and shows each key (in its quotes) with its value to found.
+func (s *scanner) object(found func(key, raw []byte) *Error) {
+	s.open('{')
+	for more := s.peek() != '}'; more; more = s.take(',') {
+		s.space()
+		start := s.i
+		s.text()
+		key := s.b[start:s.i]
+		s.space()
+		s.must(':')
+		s.space()
+		start = s.i
+		s.value()
+		if found != nil && s.err == nil {
+			s.err = found(key, s.b[start:s.i])
+		}
+		s.space()
+	}
+	s.must('}')
+	s.level--
+}
+
+func (s *scanner) list() {
+	s.open('[')
+	for more := s.peek() != ']'; more; more = s.take(',') {
+		s.space()
+		s.value()
+		s.space()
+	}
+	s.must(']')
+	s.level--
+}
+
+func (s *scanner) text() {
+	s.must('"')
+	for s.err == nil {
+		for s.i < len(s.b) && s.b[s.i] >= ' ' && s.b[s.i] != '"' && s.b[s.i] != '\\' {
+			s.i++
+		}
+		if s.take('"') {
+			return
+		}
+		s.must('\\') // a control character and the end are faults
+		s.escape()
+	}
+}
+
+func (s *scanner) escape() {
+	c := s.peek()
+	if c == 0 || strings.IndexByte(`"\/bfnrtu`, c) < 0 {
+		s.fail()
+		return
+	}
+	s.i++
+	for n := 0; c == 'u' && n < 4; n++ {
+		if !isHex(s.peek()) {
+			s.fail()
+			return
+		}
+		s.i++
+	}
+}
+
+func (s *scanner) number() {
+	s.take('-')
+	if !s.take('0') {
+		s.digits()
+	}
+	if s.take('.') {
+		s.digits()
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('+') {
+			s.take('-')
+		}
+		s.digits()
+	}
+}
+
+// digits walks over at least one.
+func (s *scanner) digits() {
+	if !isDigit(s.peek()) {
+		s.fail()
+	}
+	for isDigit(s.peek()) {
+		s.i++
+	}
+}
+
+func (s *scanner) literal(word string) {
+	for i := range len(word) {
+		s.must(word[i])
+	}
+}
+
+func (s *scanner) end() {
+	s.space()
+	if s.i < len(s.b) {
+		s.fail()
+	}
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
 
 // unquote reads a JSON string, without copying one that has no escapes, and refuses half of a surrogate
 // pair, which Go would quietly replace.

@@ -35,17 +35,15 @@ type Schedule struct {
 // Encode writes the record, and refuses one that DecodeSchedule would refuse. The payload is spliced in
 // last, as in a task.
 func (s *Schedule) Encode() ([]byte, error) {
-	if !json.Valid(s.Payload) {
-		return nil, Errorf(CodeMalformed, "payload", "not one JSON value")
-	}
 	w := *s
 	w.V, w.Payload = ScheduleVersion, nil
 	b, err := encode(w)
 	if err != nil {
 		return nil, err
 	}
-	b = append(b[:len(b)-1], `,"payload":`...)
-	b = append(append(b, s.Payload...), '}')
+	if b, err = splice(b, "payload", s.Payload); err != nil {
+		return nil, err
+	}
 	if _, err := DecodeSchedule(b); err != nil {
 		return nil, err
 	}
@@ -68,9 +66,9 @@ func DecodeSchedule(b []byte) (Schedule, error) {
 		Queue:          o.token("queue", true),
 		Type:           o.token("type", true),
 		Payload:        bytes.Clone(o.raw("payload")), // null is a payload like any other
-		Tags:           o.words("tags", MaxTags, labelOf(MaxTag), labelForm(MaxTag)),
+		Tags:           o.words("tags", MaxTags, tagForm),
 		TimeoutSeconds: o.integerOr0("timeoutSeconds", 1, MaxTimeoutSecs),
-		Submitter:      o.label("submitter", true, MaxSubmitter),
+		Submitter:      o.word("submitter", true, submitterForm),
 		CreatedAt:      o.time("createdAt", true),
 		LastTick:       o.time("lastTick", false),
 		LastJobID:      o.text("lastJobId", false, MaxToken),

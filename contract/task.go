@@ -3,7 +3,7 @@ package contract
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
+	"slices"
 )
 
 // Limits of a task.
@@ -32,14 +32,11 @@ const (
 	FromForeign  TaskSource = "foreign"  // the message was sent past us
 )
 
+// taskSources is never written to.
+var taskSources = [...]TaskSource{FromAPI, FromSchedule, FromRequeue, FromRerun, FromRecovery, FromForeign}
+
 // ValidTaskSource tells whether s is of the closed set.
-func ValidTaskSource(s string) bool {
-	switch TaskSource(s) {
-	case FromAPI, FromSchedule, FromRequeue, FromRerun, FromRecovery, FromForeign:
-		return true
-	}
-	return false
-}
+func ValidTaskSource(s string) bool { return slices.Contains(taskSources[:], TaskSource(s)) }
 
 // Task is the body of the message that carries a run. Its payload is opaque: one JSON value kept byte
 // for byte, or, for a foreign job, any bytes at all.
@@ -77,8 +74,8 @@ type taskWire struct {
 	PayloadBase64  *string    `json:"payloadBase64,omitempty"`
 }
 
-// Encode writes the envelope. The payload is spliced in last, since encoding/json would rewrite it; white
-// space around it is not part of it, and does not come back from DecodeTask.
+// Encode writes the envelope. White space around the payload is not part of it, and does not come back from
+// DecodeTask.
 func (t *Task) Encode() ([]byte, error) {
 	w := taskWire{
 		V: TaskVersion, JobID: t.JobID, Run: t.Run, Type: t.Type, Queue: t.Queue, SubmittedAt: t.SubmittedAt,
@@ -94,11 +91,9 @@ func (t *Task) Encode() ([]byte, error) {
 		return nil, err
 	}
 	if !t.Foreign {
-		if !json.Valid(t.Payload) { // else a payload like `1,"run":2` would add fields of ours
-			return nil, Errorf(CodeMalformed, "payload", "not one JSON value")
+		if b, err = splice(b, "payload", t.Payload); err != nil {
+			return nil, err
 		}
-		b = append(b[:len(b)-1], `,"payload":`...)
-		b = append(append(b, t.Payload...), '}')
 	}
 	if _, err := DecodeTask(b); err != nil {
 		return nil, err
@@ -119,12 +114,12 @@ func DecodeTask(b []byte) (Task, error) {
 		Type:         o.token("type", true),
 		Queue:        o.token("queue", true),
 		SubmittedAt:  o.time("submittedAt", true),
-		Submitter:    o.label("submitter", true, MaxSubmitter),
-		Source:       TaskSource(o.word("source", true, ValidTaskSource, "api, schedule, requeue, rerun, recovery or foreign")),
+		Submitter:    o.word("submitter", true, submitterForm),
+		Source:       oneOf(o, "source", true, taskSources[:]),
 		Schedule:     o.token("schedule", false),
 		ScheduledFor: o.time("scheduledFor", false),
 		NotBefore:    o.time("notBefore", false),
-		Tags:         o.words("tags", MaxTags, labelOf(MaxTag), labelForm(MaxTag)),
+		Tags:         o.words("tags", MaxTags, tagForm),
 
 		TimeoutSeconds: o.integerOr0("timeoutSeconds", 1, MaxTimeoutSecs),
 	}
