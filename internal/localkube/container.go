@@ -39,15 +39,15 @@ type process struct {
 	started time.Time
 	exited  chan struct{} // closed once err is set
 	err     error
+	output  *os.File
+	silent  chan struct{} // closed once all of its output was taken
 }
 
 // start makes the child, or gives the end that a container has that could not be started.
 func (c *container) start() (*process, corev1.ContainerStateTerminated) {
-	cmd := exec.Command(c.path, c.arg)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.dir, c.env, c.out, c.out
-	cmd.WaitDelay, cmd.SysProcAttr = outputPatience, childAttributes()
-	p := &process{started: c.clock.Now(), exited: make(chan struct{})}
-	if err := c.forker.start(cmd); err != nil {
+	p := &process{started: c.clock.Now(), exited: make(chan struct{}), silent: make(chan struct{})}
+	cmd, err := c.fork(p)
+	if err != nil {
 		at := metav1.Time{Time: c.clock.Now()}
 		return nil, corev1.ContainerStateTerminated{
 			ExitCode: exitStartError, Reason: "StartError", Message: fmt.Sprintf("cannot start the processor: %v", err),
@@ -61,6 +61,27 @@ func (c *container) start() (*process, corev1.ContainerStateTerminated) {
 		close(p.exited)
 	}()
 	return p, corev1.ContainerStateTerminated{}
+}
+
+// fork starts the child with its output in a pipe of ours: with a pipe of os/exec's, a child's end would
+// wait for all who hold that open.
+func (c *container) fork(p *process) (*exec.Cmd, error) {
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer input.Close()
+	cmd := exec.Command(c.path, c.arg)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = c.dir, c.env, input, input, childAttributes()
+	if err := c.forker.start(cmd); err != nil {
+		return nil, errors.Join(err, output.Close())
+	}
+	p.output = output
+	go func() {
+		defer close(p.silent)
+		_, _ = io.Copy(c.out, output) // it takes everything, and ends when nobody is left to write
+	}()
+	return cmd, nil
 }
 
 // wait waits for the child's end. When ctx ends first it is stopped as Kubernetes does: stopping is called,
@@ -78,6 +99,13 @@ func (c *container) wait(ctx context.Context, p *process, grace time.Duration, s
 	if ended.ExitCode > 128 {
 		reapStragglers(c.dir)
 	}
+	timer := time.NewTimer(outputPatience) // a real one, for those whom we could not kill are real too
+	defer timer.Stop()
+	select {
+	case <-p.silent:
+	case <-timer.C:
+	}
+	_ = p.output.Close() // reading from it ends, if it has not
 	return ended
 }
 

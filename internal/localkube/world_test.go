@@ -2,10 +2,12 @@ package localkube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,22 +31,17 @@ type world struct {
 // the work of one unit.
 func newWorld(t *testing.T, change func(*Options), tasks ...string) *world {
 	t.Helper()
-	script, err := filepath.Abs("testdata/processor")
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &world{t: t, dir: t.TempDir(), stop: func() {}}
 	for _, d := range []string{"queue", "claims", "attempts"} {
 		if err := os.Mkdir(filepath.Join(w.dir, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	w.o = Options{
-		Dir: filepath.Join(w.dir, "kube"), Processor: script, BackoffScale: 0.0001, Poll: 5 * time.Millisecond, Grace: 5 * time.Second,
-		Env:    []string{"PATH=" + os.Getenv("PATH"), "FAKE=" + w.dir},
-		Queues: []Queue{{Name: "q", Max: 5, Timeout: time.Hour, Depth: w.depth}},
-		Log:    slog.New(slog.NewTextHandler(t.Output(), nil)),
+	var err error
+	if w.o, err = w.options(); err != nil {
+		t.Fatal(err)
 	}
+	w.o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	if change != nil {
 		change(&w.o)
 	}
@@ -52,6 +49,16 @@ func newWorld(t *testing.T, change func(*Options), tasks ...string) *world {
 		w.send(task)
 	}
 	return w
+}
+
+// options are those of a Kube in this world's folder.
+func (w *world) options() (Options, error) {
+	script, err := filepath.Abs("testdata/processor")
+	return Options{
+		Dir: filepath.Join(w.dir, "kube"), Processor: script, BackoffScale: 0.0001, Poll: 5 * time.Millisecond, Grace: 5 * time.Second,
+		Env:    []string{"PATH=" + os.Getenv("PATH"), "FAKE=" + w.dir},
+		Queues: []Queue{{Name: "q", Max: 5, Timeout: time.Hour, Depth: w.depth}},
+	}, err
 }
 
 // run makes the Kube and runs it until the test ends or w.stop is called.
@@ -107,23 +114,29 @@ func (w *world) depth(context.Context) (int, int, int, error) {
 	return len(files), 0, 0, err
 }
 
-// until waits until ok is true of the units, looking whenever one changes.
+// until looks until ok is true: whenever a unit changes, and every few milliseconds for what is only on disk.
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	met := false
-	look := func() {
-		if !met && ok() {
-			met = true
-			cancel()
-		}
-	}
-	tick := time.AfterFunc(0, look) // for what no unit's change tells of
+	changed := make(chan struct{}, 1)
+	go func() {
+		_ = w.kube.Watch(ctx, func(string, string, string) {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	tick, late := time.NewTicker(10*time.Millisecond), time.After(patience)
 	defer tick.Stop()
-	_ = w.kube.Watch(ctx, func(string, string, string) { look() })
-	if !met && !ok() {
-		w.t.Fatalf("waited %s for: %s", patience, what)
+	for !ok() {
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-late:
+			w.t.Fatalf("waited %s for: %s", patience, what)
+		}
 	}
 }
 
@@ -176,3 +189,31 @@ func (w *world) running(n int) (*batchv1.Job, *corev1.Pod) {
 	})
 	return job, pod
 }
+
+func (w *world) exists(name string) bool {
+	_, err := os.Stat(filepath.Join(w.dir, name))
+	return err == nil
+}
+
+func (w *world) touch(name string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), nil, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// count is how many files a folder has.
+func (w *world) count(dir string) int {
+	w.t.Helper()
+	files, err := os.ReadDir(filepath.Join(w.dir, dir))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(files)
+}
+
+func (w *world) broken(context.Context) (int, int, int, error) {
+	return 5, 0, 0, errors.New("away")
+}
+
+func contains(err error, s string) bool { return err != nil && strings.Contains(err.Error(), s) }
