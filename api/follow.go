@@ -157,7 +157,7 @@ func (s *Server) jobEvents(c *fiber.Ctx) error {
 func (s *Server) followJob(e *eventWriter, id string, sent uint64) error {
 	rings, takeDown := s.ledger.bells.hang(id)
 	defer takeDown()
-	var said contract.Time
+	var said *progressView
 	for {
 		job, err := s.ledger.job(s.base, id)
 		if isNotFound(err) {
@@ -169,8 +169,8 @@ func (s *Server) followJob(e *eventWriter, id string, sent uint64) error {
 		if err == nil && job.State.Ended() {
 			return e.end(&job)
 		}
-		if p := s.progress.of(id); p != nil && p.At != said {
-			said = p.At
+		if p := s.progress.of(id); p != nil && p != said {
+			said = p
 			if b, err := json.Marshal(p); err == nil {
 				e.event(0, "progress", b)
 			}

@@ -81,7 +81,7 @@ type Options struct {
 
 	MaxStreams int           // clients that follow events at a time, 256 by default
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
-	Timeout    time.Duration // of a request's work, 10 s by default
+	Timeout    time.Duration // of a request's work, 5 s by default
 	Log        *slog.Logger
 	Now        func() time.Time
 	Random     io.Reader
@@ -93,7 +93,7 @@ const (
 	defaultMaxStreams = 256
 	defaultHeartbeat  = 10 * time.Second
 	maxHeartbeat      = 15 * time.Second
-	defaultTimeout    = 10 * time.Second
+	defaultTimeout    = 5 * time.Second
 	maxTokenBytes     = 4096
 )
 

@@ -32,6 +32,8 @@ type world struct {
 	queue  *queue.Client
 	at     string // URL of the SQS queue
 	claims *stream.Bucket
+	faults *sqslocal.Faults
+	http   *checkingTransport
 	stop   func()
 }
 
@@ -65,8 +67,12 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	if err := st.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
 		t.Fatal(err)
 	}
-	sqs := testenv.SQS(t, sqslocal.Options{Addr: "127.0.0.1:0"})
-	w := &world{t: t, nats: srv, stream: st, queue: testenv.QueueClient(t, sqs), at: testenv.Queue(t, sqs, "default", nil)}
+	faults := sqslocal.NewFaults(1)
+	sqs := testenv.SQS(t, sqslocal.Options{Addr: "127.0.0.1:0", Faults: faults})
+	w := &world{
+		t: t, nats: srv, stream: st, queue: testenv.QueueClient(t, sqs), at: testenv.Queue(t, sqs, "default", nil),
+		faults: faults, http: newTransport(),
+	}
 	w.claims = w.bucket(contract.BucketClaims)
 	log := slog.New(slog.DiscardHandler)
 	config := testConfig(w.at)
@@ -191,7 +197,7 @@ func (w *world) do(method, path, body string, headers ...header) answer {
 	for _, h := range headers {
 		req.Header.Set(h.name, h.value)
 	}
-	res, err := checked.RoundTrip(req)
+	res, err := w.http.RoundTrip(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
