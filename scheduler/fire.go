@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,9 +21,15 @@ const (
 )
 
 // ring is what an alarm does.
-func (t *table) ring(ctx context.Context, id string) {
-	if err := t.fire(ctx, id); err != nil && ctx.Err() == nil {
-		t.log.Warn("a schedule was not fired and will be tried again", "scheduleId", id, "error", err)
+func (t *table) ring(ctx context.Context, timing timing) {
+	t.mu.Lock()
+	var ids []string
+	if b := t.bells[timing]; b != nil {
+		ids = slices.Collect(maps.Keys(b.ids))
+	}
+	t.mu.Unlock()
+	if err := t.fireAll(ctx, ids); err != nil && ctx.Err() == nil {
+		t.log.Warn("schedules were not fired and will be tried again", "error", err)
 	}
 }
 
@@ -29,32 +37,33 @@ func (t *table) ring(ctx context.Context, id string) {
 // alarm rang early because the clock was set back.
 func (t *table) catchUp(ctx context.Context) error {
 	now := t.clock.Now()
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(maxFirings)
-	for _, id := range t.late(now) {
-		g.Go(func() error {
-			err := t.fire(ctx, id)
-			if err != nil && !errors.Is(err, stream.ErrUnavailable) {
-				t.log.Warn("a schedule was not fired and will be tried again", "scheduleId", id, "error", err)
-				return nil // the others may have better luck
-			}
-			return err
-		})
-	}
-	return g.Wait()
-}
-
-// late lists the schedules that are due and may be tried.
-func (t *table) late(now time.Time) []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	var ids []string
+	t.mu.Lock()
 	for id, r := range t.rows {
 		if !r.firing && !r.due.After(now) && !r.retry.After(now) {
 			ids = append(ids, id)
 		}
 	}
-	return ids
+	t.mu.Unlock()
+	return t.fireAll(ctx, ids)
+}
+
+// fireAll fires many schedules. It gives up where NATS is away; a schedule with a fault of its own is
+// named, and does not keep the others.
+func (t *table) fireAll(ctx context.Context, ids []string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxFirings)
+	for _, id := range ids {
+		g.Go(func() error {
+			err := t.fire(ctx, id)
+			if _, own := errors.AsType[*contract.Error](err); own {
+				t.log.Warn("a schedule cannot be fired", "scheduleId", id, "error", err)
+				return nil
+			}
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 // fire makes the job of a schedule's newest tick that is not done with, if there is one. Of several that

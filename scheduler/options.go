@@ -132,11 +132,18 @@ func (o *Options) validate() error {
 	need(o.Dispatcher != nil, "Dispatcher", "is required")
 	need(o.Counter != nil, "Counter", "is required")
 	need(o.DeadLetters != nil, "DeadLetters", "is required")
-	for field, d := range map[string]time.Duration{
-		"AcceptedAfter": o.AcceptedAfter, "QueuedAfter": o.QueuedAfter, "ExpireAfter": o.ExpireAfter,
-		"CatchUpEvery": o.CatchUpEvery, "RelayEvery": o.RelayEvery, "SweepEvery": o.SweepEvery,
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"AcceptedAfter", o.AcceptedAfter},
+		{"QueuedAfter", o.QueuedAfter},
+		{"ExpireAfter", o.ExpireAfter},
+		{"CatchUpEvery", o.CatchUpEvery},
+		{"RelayEvery", o.RelayEvery},
+		{"SweepEvery", o.SweepEvery},
 	} {
-		need(d >= 0, field, "is %s; it must not be negative", d)
+		need(d.value >= 0, d.field, "is %s; it must not be negative", d.value)
 	}
 	owner := make(map[string]string)
 	for _, q := range o.Config.Queues {

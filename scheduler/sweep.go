@@ -20,6 +20,7 @@ type sweep struct {
 	dispatch Dispatcher
 	queues   []contract.Queue
 	log      *slog.Logger
+	wait     time.Duration // for a message
 }
 
 const (
@@ -34,7 +35,7 @@ const (
 )
 
 func newSweep(o *Options) *sweep {
-	return &sweep{letters: o.DeadLetters, dispatch: o.Dispatcher, queues: o.Config.Queues, log: o.Log}
+	return &sweep{letters: o.DeadLetters, dispatch: o.Dispatcher, queues: o.Config.Queues, log: o.Log, wait: sweepWait}
 }
 
 // round goes over all dead-letter queues.
@@ -57,7 +58,7 @@ func (s *sweep) round(ctx context.Context) error {
 
 func (s *sweep) sweepQueue(ctx context.Context, q *contract.Queue) error {
 	for range sweepBatches {
-		letters, err := s.letters.Receive(ctx, q.DeadLetter, sweepBatch, sweepWait, sweepVisibility)
+		letters, err := s.letters.Receive(ctx, q.DeadLetter, sweepBatch, s.wait, sweepVisibility)
 		if err != nil || len(letters) == 0 {
 			return err
 		}

@@ -25,18 +25,24 @@ type table struct {
 
 	mu    sync.Mutex
 	rows  map[string]*row
-	zones map[string]*time.Location // as many as schedules name; each is some kilobytes
+	bells map[timing]*bell
+	zones map[string]*time.Location // each is some kilobytes; one for a name makes timings comparable too
 }
 
 // row is one schedule. Its fields are guarded by the table's mutex.
 type row struct {
-	cron, zone string
-	alarm      uuid.UUID
-	due        time.Time // the first tick that has not been fired
-	firing     bool
-	again      bool // an alarm rang while it was being fired
-	failures   int
-	retry      time.Time // not before, after a failure
+	timing   timing
+	due      time.Time // the first tick that has not been fired
+	firing   bool
+	again    bool // its alarm rang while it was being fired
+	failures int
+	retry    time.Time // not before, after a failure
+}
+
+// bell is one alarm for all schedules with the same ticks: thousands of them wake gocron once.
+type bell struct {
+	alarm uuid.UUID
+	ids   map[string]bool
 }
 
 // maxFirings bounds the firings under way at one time: at midnight many schedules are due.
@@ -45,7 +51,8 @@ const maxFirings = 64
 func newTable(o *Options, a *alarms) *table {
 	return &table{
 		store: o.Schedules, dispatch: o.Dispatcher, alarms: a, clock: o.Clock, log: o.Log,
-		slots: make(chan struct{}, maxFirings), rows: make(map[string]*row), zones: make(map[string]*time.Location),
+		slots: make(chan struct{}, maxFirings),
+		rows:  make(map[string]*row), bells: make(map[timing]*bell), zones: make(map[string]*time.Location),
 	}
 }
 
@@ -93,22 +100,20 @@ func (t *table) zone(name string) (*time.Location, error) {
 	return z, err
 }
 
-// put takes a schedule in, or what has changed of it. Its alarm is only set anew where its ticks are
-// other ones, so that recording a firing costs nothing.
+// put takes a schedule in, or what has changed of it.
 func (t *table) put(s contract.Schedule, timing timing) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.rows[s.ID]
-	if r != nil && (r.cron != s.Cron || r.zone != s.TimeZone) {
-		t.alarms.unset(r.alarm)
+	if r != nil && r.timing != timing {
+		t.forget(s.ID, r)
 		r = nil
 	}
 	if r == nil {
-		alarm, err := t.alarms.set(timing, func(ctx context.Context) { t.ring(ctx, s.ID) })
-		if err != nil {
+		if err := t.hang(s.ID, timing); err != nil {
 			return err
 		}
-		r = &row{cron: s.Cron, zone: s.TimeZone, alarm: alarm}
+		r = &row{timing: timing}
 		t.rows[s.ID] = r
 	}
 	r.due = timing.next(fired(&s))
@@ -119,8 +124,33 @@ func (t *table) drop(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r := t.rows[id]; r != nil {
-		t.alarms.unset(r.alarm)
-		delete(t.rows, id)
+		t.forget(id, r)
+	}
+}
+
+// hang joins a schedule to the bell of its ticks; t.mu is held.
+func (t *table) hang(id string, timing timing) error {
+	b := t.bells[timing]
+	if b == nil {
+		alarm, err := t.alarms.set(timing, func(ctx context.Context) { t.ring(ctx, timing) })
+		if err != nil {
+			return err
+		}
+		b = &bell{alarm: alarm, ids: make(map[string]bool)}
+		t.bells[timing] = b
+	}
+	b.ids[id] = true
+	return nil
+}
+
+// forget takes a schedule off its bell and out of the table; t.mu is held.
+func (t *table) forget(id string, r *row) {
+	delete(t.rows, id)
+	b := t.bells[r.timing]
+	delete(b.ids, id)
+	if len(b.ids) == 0 {
+		t.alarms.unset(b.alarm)
+		delete(t.bells, r.timing)
 	}
 }
 
