@@ -1,0 +1,199 @@
+//! The work as a child process: a built-in type is `processor work TYPE`, and a user's command is never second class.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::output::{Pipe, Printed, Shared};
+use crate::contract::Task;
+use crate::contract::config::JobType;
+use crate::handover::{Volume, forget};
+use crate::settings::Settings;
+
+/// Variables that are ours, or are credentials, or tell of the cluster. The work inherits none of them.
+const WITHHELD: [&str; 4] = ["TALLYMAN_", "AWS_", "NATS_", "KUBERNETES_"];
+
+/// How long the pipes of a child that has ended may stay open: somebody it started may hold them.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+
+/// Where the work finds its payload and leaves its result and its progress.
+pub struct Files {
+    /// The payload, byte for byte.
+    pub payload: PathBuf,
+    /// The result.
+    pub result: PathBuf,
+    /// Lines of progress.
+    pub progress: PathBuf,
+}
+
+impl Files {
+    /// The files in the shared volume.
+    pub fn in_volume(volume: &Volume) -> Self {
+        Self {
+            payload: volume.file("payload"),
+            result: volume.file("result"),
+            progress: volume.file("progress"),
+        }
+    }
+
+    /// Writes the payload and takes away what an earlier container of this pod left.
+    pub fn prepare(&self, payload: &[u8]) -> io::Result<()> {
+        forget(&self.result)?;
+        forget(&self.progress)?;
+        fs::write(&self.payload, payload)
+    }
+}
+
+/// What the work finds in its environment: of ours what is not withheld, and what its contract names.
+pub fn environment(
+    settings: &Settings,
+    task: &Task,
+    attempt: i64,
+    files: &Files,
+    own: impl Iterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    let text = |name: &str, value: &str| (OsString::from(name), OsString::from(value));
+    let path = |name: &str, value: &PathBuf| (OsString::from(name), value.clone().into_os_string());
+    let mut all: Vec<_> = own.filter(|(name, _)| !withheld(name)).collect();
+    all.extend([
+        text("TALLYMAN_JOB_ID", &task.job_id),
+        text("TALLYMAN_RUN", &task.run.to_string()),
+        text("TALLYMAN_ATTEMPT", &attempt.to_string()),
+        text("TALLYMAN_TYPE", &task.job_type),
+        text("TALLYMAN_QUEUE", &task.queue),
+        path("TALLYMAN_PAYLOAD_FILE", &files.payload),
+        path("TALLYMAN_RESULT_FILE", &files.result),
+        path("TALLYMAN_PROGRESS_FILE", &files.progress),
+    ]);
+    let passed = [("TALLYMAN_STORE_DIR", &settings.store_dir), ("TALLYMAN_DATA_DIR", &settings.data_dir)];
+    all.extend(passed.into_iter().filter_map(|(name, value)| Some((OsString::from(name), value.clone()?))));
+    all
+}
+
+fn withheld(name: &OsStr) -> bool {
+    WITHHELD.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+}
+
+/// The child at work.
+pub struct Child {
+    process: tokio::process::Child,
+    group: Option<Pid>,
+    shared: Shared,
+    pipes: Vec<JoinHandle<()>>,
+}
+
+/// How starting the child went.
+pub enum Spawned {
+    /// It works.
+    Working(Box<Child>),
+    /// It can never be started, and why.
+    Impossible(String),
+    /// It cannot be started now, and why.
+    NotNow(String),
+}
+
+impl Child {
+    /// Starts the work of a type: in a process group of its own, so that what it starts can be stopped with it.
+    pub fn spawn(kind: &JobType, environment: Vec<(OsString, OsString)>, payload: &[u8]) -> Spawned {
+        let (program, arguments) = match command(kind) {
+            Ok(command) => command,
+            Err(e) => return Spawned::NotNow(format!("find this program: {e}")),
+        };
+        let spawned = Command::new(&program)
+            .args(arguments)
+            .env_clear()
+            .envs(environment)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        match spawned {
+            Ok(process) => Spawned::Working(Box::new(Self::attended(process, payload))),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+                Spawned::Impossible(format!("the command {} cannot be started: {e}", program.display()))
+            }
+            Err(e) => Spawned::NotNow(format!("start {}: {e}", program.display())),
+        }
+    }
+
+    fn attended(mut process: tokio::process::Child, payload: &[u8]) -> Self {
+        let shared = Shared::default();
+        let mut pipes = Vec::new();
+        if let Some(mut stdin) = process.stdin.take() {
+            let payload = payload.to_vec();
+            // A child that does not read its input closes the pipe, which is its right.
+            tokio::spawn(async move { stdin.write_all(&payload).await });
+        }
+        if let Some(stdout) = process.stdout.take() {
+            pipes.push(tokio::spawn(shared.clone().drain(Pipe::Out, stdout, tokio::io::stdout())));
+        }
+        if let Some(stderr) = process.stderr.take() {
+            pipes.push(tokio::spawn(shared.clone().drain(Pipe::Err, stderr, tokio::io::stderr())));
+        }
+        let id = process.id().and_then(|id| i32::try_from(id).ok());
+        Self {
+            group: id.and_then(Pid::from_raw),
+            process,
+            shared,
+            pipes,
+        }
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.process.wait().await
+    }
+
+    /// Asks it to end, and after the grace period ends it, with all that it started.
+    pub async fn stop(&mut self, grace: Duration) {
+        self.signal(Signal::TERM);
+        if timeout(grace, self.process.wait()).await.is_err() {
+            self.signal(Signal::KILL);
+            // Nothing outlives SIGKILL but a process stuck in the kernel, which nobody can wait for.
+            let _ = timeout(LAST_OUTPUT, self.process.wait()).await;
+        }
+    }
+
+    /// What it printed, when it has ended. What it started and left behind is ended where it holds the pipes.
+    pub async fn printed(mut self) -> Printed {
+        for last in [false, true] {
+            let mut pipes = std::mem::take(&mut self.pipes);
+            let ended = async {
+                for pipe in &mut pipes {
+                    let _ = pipe.await;
+                }
+            };
+            if timeout(LAST_OUTPUT, ended).await.is_ok() {
+                break;
+            }
+            self.signal(Signal::KILL);
+            self.pipes = if last { Vec::new() } else { pipes.into_iter().filter(|pipe| !pipe.is_finished()).collect() };
+        }
+        self.shared.take()
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // The group may be gone already.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+fn command(kind: &JobType) -> io::Result<(OsString, Vec<OsString>)> {
+    match kind.command.split_first() {
+        Some((program, arguments)) => Ok((program.into(), arguments.iter().map(OsString::from).collect())),
+        None => Ok((std::env::current_exe()?.into(), vec!["work".into(), kind.name.clone().into()])),
+    }
+}

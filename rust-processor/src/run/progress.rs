@@ -1,0 +1,174 @@
+//! The lines of the progress file, told to whoever listens. Nothing of it is stored, and none of it decides anything.
+
+use std::convert::Infallible;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+use std::{fs::File, io};
+
+use serde::Serialize;
+
+use crate::contract::{Time, UnitRecord, text};
+use crate::stream::Stream;
+use crate::voice::Clock;
+
+/// A person can follow no more.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// What is read at once; of more, only the last lines count anyhow.
+const CHUNK: u64 = 16 << 10;
+const MAX_MESSAGE: usize = 256;
+
+/// How far the work is, as it is told.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    job_id: &'a str,
+    run: i64,
+    attempt: i64,
+    #[serde(flatten)]
+    line: Line,
+    at: Time,
+}
+
+/// A line of the progress file: `<done>/<total> <message>`, or any other text as a message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<f64>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message: String,
+}
+
+impl Line {
+    fn parse(line: &str) -> Self {
+        let line = line.trim();
+        let (count, message) = line.split_once(' ').unwrap_or((line, ""));
+        let numbers = count.split_once('/').and_then(|(done, total)| Some((done.parse().ok()?, total.parse().ok()?)));
+        let Some((done, total)) = numbers else {
+            return Self {
+                message: text::cut(line, MAX_MESSAGE),
+                ..Self::default()
+            };
+        };
+        Self {
+            done: Some(done),
+            total: Some(total),
+            percent: percent(done, total),
+            message: text::cut(message.trim(), MAX_MESSAGE),
+        }
+    }
+}
+
+fn percent(done: u64, total: u64) -> Option<f64> {
+    let share = (total > 0).then(|| done as f64 / total as f64)?;
+    Some((share.min(1.0) * 1000.0).round() / 10.0)
+}
+
+/// The end of a growing file.
+pub struct Tail<'a> {
+    path: PathBuf,
+    stream: Stream,
+    subject: String,
+    record: &'a UnitRecord,
+    attempt: i64,
+    read: Mutex<u64>,
+}
+
+impl<'a> Tail<'a> {
+    /// The progress of an attempt.
+    pub fn of(path: &Path, stream: Stream, subject: String, record: &'a UnitRecord, attempt: i64) -> Self {
+        Self {
+            path: path.to_owned(),
+            stream,
+            subject,
+            record,
+            attempt,
+            read: Mutex::new(0),
+        }
+    }
+
+    /// Tells progress as it comes, for ever.
+    pub async fn follow(&self, clock: Clock) -> Infallible {
+        let mut period = tokio::time::interval(PERIOD);
+        loop {
+            period.tick().await;
+            self.look(clock).await;
+        }
+    }
+
+    /// Tells what was not told yet.
+    pub async fn finish(&self, clock: Clock) {
+        self.look(clock).await;
+    }
+
+    async fn look(&self, clock: Clock) {
+        let Some(line) = self.news() else { return };
+        let told = Told {
+            job_id: &self.record.job_id,
+            run: self.record.run,
+            attempt: self.attempt,
+            line,
+            at: clock(),
+        };
+        if let Ok(body) = serde_json::to_vec(&told) {
+            // A courtesy: nobody misses what could not be told.
+            let _ = self.stream.tell(self.subject.clone(), body).await;
+        }
+    }
+
+    /// The last whole line that was not seen yet.
+    fn news(&self) -> Option<Line> {
+        let mut from = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (bytes, start) = read_end(&self.path, *from).ok()?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
+        *from = start + whole as u64;
+        let text = String::from_utf8_lossy(bytes.get(..whole)?);
+        let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
+        Some(Line::parse(last))
+    }
+}
+
+/// Reads what a file holds from an offset on, or the last chunk of it, and tells where that began.
+fn read_end(path: &Path, from: u64) -> io::Result<(Vec<u8>, u64)> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let from = if length < from { 0 } else { from }; // somebody wrote the file anew
+    let start = from.max(length.saturating_sub(CHUNK));
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(CHUNK).read_to_end(&mut bytes)?;
+    Ok((bytes, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_understood() {
+        let line = Line::parse("3/8 rows\n");
+        assert_eq!((line.done, line.total, line.percent, line.message.as_str()), (Some(3), Some(8), Some(37.5), "rows"));
+        assert_eq!(Line::parse("9/8").percent, Some(100.0));
+        assert_eq!(Line::parse("1/0 no end").percent, None);
+        let odd = Line::parse("half/way there");
+        assert_eq!((odd.done, odd.message.as_str()), (None, "half/way there"));
+        assert!(Line::parse(&"x".repeat(9999)).message.len() <= MAX_MESSAGE);
+    }
+
+    #[test]
+    fn only_the_end_of_a_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("progress");
+        std::fs::write(&path, "1/2 a\n2/2 b\n".repeat(10_000)).unwrap();
+        let (bytes, start) = read_end(&path, 0).unwrap();
+        assert_eq!((bytes.len() as u64, start), (CHUNK, 120_000 - CHUNK));
+        assert_eq!(read_end(&path, 119_994).unwrap(), (b"2/2 b\n".to_vec(), 119_994));
+        assert_eq!(read_end(&path, 999_999).unwrap().1, 120_000 - CHUNK);
+    }
+}
