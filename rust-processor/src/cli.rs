@@ -21,6 +21,10 @@ struct Cli {
 /// What this program was asked to do.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
+    /// Make this unit the owner of one run: the pod's init container.
+    Claim,
+    /// Do the work of the run that was claimed: the pod's main container.
+    Run,
     /// Do one attempt of a built-in type of work: its payload on stdin, its outcome as the exit code.
     Work {
         /// The type: process-data, probe or store-event.

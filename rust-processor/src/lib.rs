@@ -5,6 +5,14 @@
 //! | [`exit`] | the exit codes, which are this program's contract with Kubernetes and with `processor run` |
 //! | [`cli`] | the command line, parsed |
 //! | [`panics`] | what a panic leaves on stderr |
+//! | [`pod`] | what `claim` and `run` have in common: the environment in, a termination message and an exit code out |
+//! | [`claim`] | `processor claim`: makes this unit the owner of one run |
+//! | [`run`] | `processor run`: does the work of one attempt and speaks for it |
+//! | [`closing`], [`records`], [`voice`] | outcomes recorded before they are said; the claim's records; events |
+//! | [`handover`], [`termination`] | what `claim` leaves for `run`, and `run` for the bridge |
+//! | [`stream`], [`queue`], [`patience`] | the only doors to NATS and SQS, and trying again while those are away |
+//! | [`contract`] | the words on the wire, the same as in Go |
+//! | [`settings`], [`log`], [`stop`], [`testpoint`] | environment, log lines, signals, steps to die at in tests |
 //! | [`work`] | the built-in types of work, each run as `processor work TYPE` |
 //!
 //! `processor run` starts every attempt as a child process, and a built-in type is a child like any other: it knows
@@ -14,7 +22,23 @@
 
 #![forbid(unsafe_code)]
 
+pub mod claim;
 pub mod cli;
+pub mod closing;
+pub mod contract;
 pub mod exit;
+pub mod handover;
+pub mod log;
 pub mod panics;
+pub mod patience;
+pub mod pod;
+pub mod queue;
+pub mod records;
+pub mod run;
+pub mod settings;
+pub mod stop;
+pub mod stream;
+pub mod termination;
+pub mod testpoint;
+pub mod voice;
 pub mod work;
