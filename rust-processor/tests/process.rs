@@ -264,12 +264,12 @@ fn orders(path: &Path, megabytes: u64) -> u64 {
     rows
 }
 
-/// The profile of a file by a child that may not map more than 40 MiB, its program and stack included. The kernel
-/// enforces it: a child that held a file of 50 MB would fail.
-fn profile_in_40_mib(path: &Path) -> Value {
+/// The profile of a file by a child that may not have more than 16 MiB of data. The kernel enforces it (Linux since 4.7
+/// counts all private writable memory but the stack), so a child that held a file of 50 MB would fail.
+fn profile_in_16_mib(path: &Path) -> Value {
     let mut shell = Command::new("sh");
     let limited = format!(
-        "ulimit -v 40960; exec '{}' work process-data",
+        "ulimit -d 16384; exec '{}' work process-data",
         env!("CARGO_BIN_EXE_processor")
     );
     shell
@@ -290,7 +290,7 @@ fn fifty_megabytes_are_profiled_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("orders.csv");
     let rows = orders(&path, 50);
-    let got = profile_in_40_mib(&path);
+    let got = profile_in_16_mib(&path);
     assert_eq!((&got["rows"], &got["badRows"]), (&rows.into(), &0.into()));
     let id = &got["columns"][0];
     let error = (id["distinct"].as_f64().unwrap() / rows as f64 - 1.0).abs();
@@ -315,10 +315,40 @@ fn one_line_of_fifty_megabytes_is_one_bad_row() {
         file.set_len(end).unwrap();
         std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(end)).unwrap();
         file.write_all(rest.as_bytes()).unwrap();
-        let got = profile_in_40_mib(&path);
+        let got = profile_in_16_mib(&path);
         // What follows a quote that is never closed belongs to it; else the next line is read as if nothing had been.
         let rows = if name == "quote.csv" { 1 } else { 2 };
         assert_eq!((&got["rows"], &got["badRows"]), (&rows.into(), &1.into()), "{name}");
         assert_eq!(got["badReasons"], json!({"tooLarge": 1}), "{name}");
     }
+}
+
+/// Runs what the README shows in its lines of shell, and expects what it says: each line, or where a line ends with
+/// `…` its beginning.
+#[test]
+fn what_the_readme_shows_by_hand_is_what_happens() {
+    let shell = format!(
+        "PATH={}:$PATH",
+        Path::new(env!("CARGO_BIN_EXE_processor")).parent().unwrap().display()
+    );
+    let readme = include_str!("../README.md");
+    let mut shown = 0;
+    for block in readme.split("$ echo ").skip(1) {
+        let (typed, printed) = block.split("\n```").next().unwrap().split_once('\n').unwrap();
+        let output = Command::new("sh")
+            .args(["-c", &format!("{shell}; echo {typed}")])
+            .output()
+            .unwrap();
+        let got: Vec<&str> = stdout(&output).lines().collect();
+        let want: Vec<&str> = printed.lines().collect();
+        assert_eq!(got.len(), want.len(), "{typed}: {got:?}");
+        for (got, want) in got.iter().zip(want) {
+            let as_shown = want
+                .strip_suffix('…')
+                .map_or(*got == want, |start| got.starts_with(start));
+            assert!(as_shown, "{typed}: {got}");
+        }
+        shown += 1;
+    }
+    assert_eq!(shown, 2);
 }
