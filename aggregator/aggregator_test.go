@@ -99,7 +99,7 @@ func (w *world) eventually(what string, ask func() error) {
 }
 
 // patience is how long a test waits for what must come; it is only ever used up by a fault.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 func (w *world) ensure() {
 	w.t.Helper()
@@ -220,7 +220,12 @@ func (w *world) reference(r rules) map[string]string {
 // older where nobody who waits has changed since.
 func (w *world) same() {
 	w.t.Helper()
-	got, want := w.shown(), w.reference(testRules)
+	w.sameBy(testRules)
+}
+
+func (w *world) sameBy(r rules) {
+	w.t.Helper()
+	got, want := w.shown(), w.reference(r)
 	for _, v := range []map[string]string{got, want} {
 		var a contract.Attention
 		if err := json.Unmarshal([]byte(v[contract.KeyAttention]), &a); err != nil {

@@ -92,6 +92,7 @@ func (b *batch) changes() ([]stream.Change, error) {
 		changes = append(changes, stream.Change{Key: key, Delete: true})
 	}
 	var j job
+	all := make([]byte, 0, 768*len(b.jobs)) // one piece for all documents, which are some 600 bytes each
 	for _, c := range b.jobs {
 		key := contract.JobKey(c.id.String())
 		if c.now == "" {
@@ -99,10 +100,9 @@ func (b *batch) changes() ([]stream.Change, error) {
 			continue
 		}
 		c.now.unpack(&j)
-		var err error
-		if changes, err = put(changes, key, j.document(c.id, b.queues, b.types)); err != nil {
-			return nil, err
-		}
+		from := len(all)
+		all = j.document(all, c.id, b.queues, b.types)
+		changes = append(changes, stream.Change{Key: key, Value: all[from:len(all):len(all)]})
 	}
 	if b.attention != nil {
 		var err error

@@ -3,31 +3,50 @@ package aggregator
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
 
 	"tallyman/contract"
 )
 
 const documentVersion = 1
 
-// document is what the bucket holds of a job: all that the ledger knows, in words that others read. It
-// is also what the ledger is rebuilt from, so document and read are exact inverses.
-func (j *job) document(id jobID, queues, types []string) contract.Job {
+// document appends what the bucket holds of a job: all that the ledger knows, as a contract.Job. It is
+// also what the ledger is rebuilt from, so document and read are exact inverses. The bytes are those of
+// json.Marshal, written by hand because this is most of the work of a commit.
+func (j *job) document(b []byte, id jobID, queues, types []string) []byte {
 	r := j.highest()
-	d := contract.Job{
-		V: documentVersion, JobID: id.String(), Queue: queues[j.queue], Type: types[j.kind], State: j.state(),
-		Reason: j.reason().word(), SubmittedAt: contract.AtMilli(j.submitted), UpdatedAt: contract.AtMilli(j.updated),
-		Run: r.number, Runs: make([]contract.JobRun, len(j.runs)), Events: j.events, More: j.more, Orphan: j.orphan(),
+	w := &writer{b}
+	w.open(`{"v":`, documentVersion)
+	w.word("jobId", id.String())
+	w.word("queue", queues[j.queue])
+	w.word("type", types[j.kind])
+	w.word("state", string(j.state()))
+	w.word("reason", string(j.reason().word()))
+	w.time("submittedAt", j.submitted)
+	w.time("updatedAt", j.updated)
+	if j.state().Ended() {
+		w.time("endedAt", r.ended().at)
 	}
-	if d.State.Ended() {
-		d.EndedAt = contract.AtMilli(r.ended().at)
-	}
+	attempt := 0
 	if a := r.last(); a != nil {
-		d.Attempt = a.number
+		attempt = a.number
 	}
+	w.open(`,"run":`, r.number)
+	w.open(`,"attempt":`, attempt)
 	for i := range j.runs {
-		d.Runs[i] = j.runs[i].document()
+		w.run(&j.runs[i], listed(`,"runs":`, i))
 	}
-	return d
+	for i, seq := range j.events {
+		w.open(listed(`],"events":`, i), int(seq))
+	}
+	w.text("]")
+	w.number("more", uint64(j.more))
+	if j.orphan() {
+		w.text(`,"orphan":true`)
+	}
+	w.text("}")
+	return w.b
 }
 
 // reason is why the job is where it is, where that is a bad place.
@@ -42,23 +61,29 @@ func (j *job) reason() reason {
 	return noReason
 }
 
-func (r *run) document() contract.JobRun {
-	d := contract.JobRun{
-		Run: r.number, SubmittedAt: contract.AtMilli(r.submitted), QueuedAt: contract.AtMilli(r.queued), TaskSeq: r.task,
-	}
+func (w *writer) run(r *run, before string) {
 	ended := r.ended()
+	w.text(before)
+	w.open(`{"run":`, r.number)
+	w.time("submittedAt", r.submitted)
+	w.time("queuedAt", r.queued)
 	if ended.kind != endNone {
-		d.Outcome = outcomeWords[ended.kind]
-		d.EndedAt, d.OutcomeSeq = contract.AtMilli(ended.at), ended.seq
-		d.Reason, d.SaidBy = ended.reason.word(), ended.source.word()
+		w.time("endedAt", ended.at)
+		w.word("outcome", string(outcomeWords[ended.kind]))
+		w.word("reason", string(ended.reason.word()))
+	}
+	w.number("taskSeq", r.task)
+	if ended.kind != endNone {
+		w.number("outcomeSeq", ended.seq)
+		w.word("saidBy", string(ended.source.word()))
 	}
 	for i := range r.attempts {
-		d.Attempts = append(d.Attempts, r.attempts[i].document())
-		if _, superseded := r.superseded(i, ended); superseded {
-			d.Attempts[i].Ending = contract.EndingSuperseded
-		}
+		w.attempt(r, i, ended, listed(`,"attempts":`, i))
 	}
-	return d
+	if len(r.attempts) > 0 {
+		w.text("]")
+	}
+	w.text("}")
 }
 
 var outcomeWords = [...]contract.Outcome{
@@ -71,17 +96,97 @@ var endingWords = [...]contract.Ending{
 	endCancelled: contract.EndingNone, endFailed: contract.EndingFailed,
 }
 
-func (a *attempt) document() contract.JobAttempt {
-	d := contract.JobAttempt{
-		Attempt: a.number, ClaimedAt: contract.AtMilli(a.claimed), StartedAt: contract.AtMilli(a.started),
-		Infrastructure: a.infra.word(),
-	}
+func (w *writer) attempt(r *run, i int, ended *ending, before string) {
+	a := &r.attempts[i]
+	w.text(before)
+	w.open(`{"attempt":`, a.number)
+	w.time("claimedAt", a.claimed)
+	w.time("startedAt", a.started)
 	if a.end.kind != endNone {
-		d.Ending = endingWords[a.end.kind]
-		d.EndedAt, d.EndingSeq = contract.AtMilli(a.end.at), a.end.seq
-		d.Reason, d.SaidBy = a.end.reason.word(), a.end.source.word()
+		w.time("endedAt", a.end.at)
+		w.word("ending", string(endingWords[a.end.kind]))
+		w.word("reason", string(a.end.reason.word()))
+	} else if _, superseded := r.superseded(i, ended); superseded {
+		w.word("ending", string(contract.EndingSuperseded))
 	}
-	return d
+	w.word("infrastructure", string(a.infra.word()))
+	if a.end.kind != endNone {
+		w.number("endingSeq", a.end.seq)
+		w.word("saidBy", string(a.end.source.word()))
+	}
+	w.text("}")
+}
+
+// writer appends JSON whose words are tokens, which need no escaping. A field that is absent is left
+// out.
+type writer struct{ b []byte }
+
+func (w *writer) text(s string) { w.b = append(w.b, s...) }
+
+// open appends a number that is there even if it is 0.
+func (w *writer) open(before string, n int) {
+	w.text(before)
+	w.b = strconv.AppendInt(w.b, int64(n), 10)
+}
+
+// listed is what stands before an element of a list.
+func listed(key string, i int) string {
+	if i > 0 {
+		return ","
+	}
+	return key + "["
+}
+
+func (w *writer) key(key string) {
+	w.b = append(w.b, ',', '"')
+	w.text(key)
+	w.b = append(w.b, '"', ':')
+}
+
+func (w *writer) word(key, s string) {
+	if s == "" {
+		return
+	}
+	w.key(key)
+	w.b = append(w.b, '"')
+	w.text(s)
+	w.b = append(w.b, '"')
+}
+
+func (w *writer) number(key string, n uint64) {
+	if n == 0 {
+		return
+	}
+	w.key(key)
+	w.b = strconv.AppendUint(w.b, n, 10)
+}
+
+// time appends a time in contract.TimeLayout; time.Format takes five times as long.
+func (w *writer) time(key string, ms int64) {
+	if ms == 0 {
+		return
+	}
+	w.key(key)
+	t := time.UnixMilli(ms).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	w.b = append(w.b, '"')
+	w.digits(year, 4, '-')
+	w.digits(int(month), 2, '-')
+	w.digits(day, 2, 'T')
+	w.digits(hour, 2, ':')
+	w.digits(minute, 2, ':')
+	w.digits(second, 2, '.')
+	w.digits(int(ms%1000), 3, 'Z')
+	w.b = append(w.b, '"')
+}
+
+// digits appends n with leading zeros, and what stands behind it.
+func (w *writer) digits(n, width int, behind byte) {
+	for place := [...]int{0, 1, 10, 100, 1000}[width]; place > 0; place /= 10 {
+		w.b = append(w.b, byte('0'+n/place%10))
+	}
+	w.b = append(w.b, behind)
 }
 
 // read makes j what the document says.

@@ -27,7 +27,7 @@ func view(t testing.TB, l *ledger) map[string]string {
 	var j job
 	for id, p := range l.jobs {
 		p.unpack(&j)
-		put(contract.JobKey(id.String()), j.document(id, l.queues.list, l.types.list))
+		v[contract.JobKey(id.String())] = string(j.document(nil, id, l.queues.list, l.types.list))
 	}
 	put(contract.KeyStats, l.stats())
 	put(contract.KeyAttention, l.attention())

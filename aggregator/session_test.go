@@ -497,3 +497,31 @@ func TestADamagedDocumentUnbalances(t *testing.T) {
 		t.Errorf("balanced %v, %+v", s.Balanced, s.Balance)
 	}
 }
+
+// The documents of jobs that ended before the retention go in the same commits as the rest; a restart in
+// between changes nothing.
+func TestOldDocumentsGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.options()
+	o.Retention = time.Hour
+	author := newAuthor(15)
+	for n := range 40 {
+		author.life(testID(n), 1, contract.Succeeded)
+	}
+	for n := range 8 {
+		e := event(testID(1000+n), 1, 0, contract.Submitted, 7200)
+		e.SubmittedAt = e.Time
+		author.say(e)
+	}
+	half := len(author.all) - 5
+	a, stop := w.start(o)
+	w.settled(a, w.publish(author.all[:half]))
+	stop()
+	a, _ = w.start(o)
+	w.settled(a, w.publish(author.all[half:]))
+	w.sameBy(rules{retention: o.Retention, window: DefaultWindow})
+	if n, s := len(w.shown()), w.stats(); n != 8+2 || s.Jobs.Succeeded != 40 || s.Jobs.Accepted != 8 || !s.Balanced {
+		t.Errorf("%d documents, stats %+v", n, s)
+	}
+}
