@@ -71,8 +71,8 @@ func TestOutputHeldOpen(t *testing.T) {
 func TestProcessorThatCannotStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(o *Options) { o.Processor = filepath.Join(o.Dir, "missing") }, "exit 0").run()
-	j := w.finished(1)[0]
-	_, pods := w.only()
+	j := w.finished(1)[0] // and KEDA makes the next unit, for the message is still there
+	pods := w.pods(j)
 	state := containerStatus(pods[0], contract.ContainerClaim).State.Terminated
 	if len(pods) != 3 || state == nil || state.Reason != "StartError" || state.ExitCode != 128 {
 		t.Errorf("%d pods, claim %+v, status %+v", len(pods), state, j.Status)

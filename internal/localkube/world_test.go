@@ -163,12 +163,16 @@ func (w *world) only() (*batchv1.Job, []*corev1.Pod) {
 	if len(jobs) != 1 {
 		w.t.Fatalf("%d units, want 1", len(jobs))
 	}
-	j := jobs[0]
+	return jobs[0], w.pods(jobs[0])
+}
+
+func (w *world) pods(j *batchv1.Job) []*corev1.Pod {
+	w.t.Helper()
 	job, pods, err := w.kube.Unit(context.Background(), j.Namespace, j.Name, string(j.UID), true)
 	if err != nil || job == nil {
 		w.t.Fatal(job, err)
 	}
-	return job, pods
+	return pods
 }
 
 // running waits until the only unit's nth pod has begun its work, which says so by a file.
