@@ -1,10 +1,10 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -108,17 +108,62 @@ func DecodeConfig(b []byte) (Config, error) {
 	if _, err := openObject(b, MaxConfigBytes); err != nil { // a Decoder would stop after the first value
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
 	var c Config
-	if err := dec.Decode(&c); err != nil {
+	if err := json.Unmarshal(b, &c); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	c.setDefaults()
-	if err := c.validate(); err != nil {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	checkKeys(b, reflect.TypeFor[Config](), "", fault)
+	c.validate(fault)
+	if err := errors.Join(faults...); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
+}
+
+// checkKeys names each key of raw that t has no field for, and each that stands twice: encoding/json would
+// take "Name" for "name" and the last of two, and the processor would not.
+func checkKeys(raw []byte, t reflect.Type, at string, fault func(string, ...any)) {
+	switch t.Kind() {
+	case reflect.Pointer:
+		checkKeys(raw, t.Elem(), at, fault)
+	case reflect.Slice:
+		var list []json.RawMessage
+		if json.Unmarshal(raw, &list) != nil {
+			return // one JSON value of the user's own, like a schema
+		}
+		for i, item := range list {
+			checkKeys(item, t.Elem(), fmt.Sprintf("%s[%d]", at, i), fault)
+		}
+	case reflect.Struct:
+		checkFields(raw, t, at, fault)
+	}
+}
+
+func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...any)) {
+	if at != "" {
+		at += "."
+	}
+	o, err := splitObject(raw, at)
+	if err != nil {
+		fault("%w", err)
+		return
+	}
+	types := make(map[string]reflect.Type)
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		types[name] = f.Type
+	}
+	for _, f := range o.fields {
+		key := string(f.key)
+		if types[key] == nil {
+			fault("%s%s: there is no such setting", at, key)
+			continue
+		}
+		checkKeys(f.raw, types[key], at+key, fault)
+	}
 }
 
 func (c *Config) setDefaults() {
@@ -145,9 +190,7 @@ func orDefault[T comparable](v, d T) T {
 	return v
 }
 
-func (c *Config) validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+func (c *Config) validate(fault func(string, ...any)) {
 	if len(c.Queues) == 0 || len(c.Queues) > MaxQueues {
 		fault("queues: 1 to %d are needed, there are %d", MaxQueues, len(c.Queues))
 	}
@@ -160,7 +203,6 @@ func (c *Config) validate() error {
 		seen[q.Name] = true
 		q.validate(fmt.Sprintf("queues[%d]", i), fault)
 	}
-	return errors.Join(faults...)
 }
 
 func (q *Queue) validate(at string, fault func(string, ...any)) {

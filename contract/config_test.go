@@ -13,7 +13,7 @@ import (
 func TestConfigDefaults(t *testing.T) {
 	t.Parallel()
 	got, err := DecodeConfig([]byte(`{"queues":[{"name":"q","timeout":"10m","types":[
-		{"name":"probe"},{"name":"mine","command":["/bin/mine"],"timeout":"90s","schema":{"type":"object"}}]}]}`))
+		{"name":"probe"},{"name":"mine","command":["/bin/mine"],"timeout":"90s","schema":{"type":"object","Any":{"Case":1}}}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestConfigDefaults(t *testing.T) {
 			{Name: "probe", Timeout: Duration(10 * time.Minute)},
 			{
 				Name: "mine", Command: []string{"/bin/mine"}, Timeout: Duration(90 * time.Second),
-				Schema: json.RawMessage(`{"type":"object"}`),
+				Schema: json.RawMessage(`{"type":"object","Any":{"Case":1}}`),
 			},
 		},
 	}}}
@@ -38,13 +38,13 @@ func TestConfigDefaults(t *testing.T) {
 // TestConfigNamesEveryFault: whoever writes a configuration mends all of it at once.
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	_, err := DecodeConfig([]byte(`{"queues":[
-		{"name":"a.b","max":-1,"visibility":"13h","retention":"15s","types":[]},
+	_, err := DecodeConfig([]byte(`{"Queues":[],"queues":[
+		{"name":"a.b","nme":"x","max":-1,"visibility":"13h","retention":"15s","types":[]},
 		{"name":"q","visibility":"1500ms","retention":"337h","defaultType":"none","types":[
 			{"name":"_"},
 			{"name":"mine"},
-			{"name":"mine","command":[""],"schema":5,"timeout":"999h","reruns":{"max":0,"delay":"2m","maxDelay":"1m"}}]},
-		{"name":"q","types":[{"name":"probe"}]}]}`))
+			{"name":"mine","command":[""],"schema":5,"Timeout":"1h","timeout":"999h","reruns":{"max":0,"delay":"2m","maxDelay":"1m","maxdelay":"1m"}}]},
+		{"name":"q","types":[{"name":"probe","name":"probe"}]}]}`))
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -53,7 +53,9 @@ func TestConfigNamesEveryFault(t *testing.T) {
 		`queues[1].visibility`, `queues[1].retention`, `queues[1].defaultType`, `queues[1].types[0].name`,
 		`queues[1].types[1].command`, `queues[1].types[2].name: "mine" stands twice`, `queues[1].types[2].command`,
 		`queues[1].types[2].schema`, `queues[1].types[2].timeout`, `queues[1].types[2].reruns`,
-		`queues[2].name: "q" stands twice`,
+		`queues[2].name: "q" stands twice`, `Queues: there is no such setting`, `queues[0].nme: there is`,
+		`queues[1].types[2].Timeout: there is`, `queues[1].types[2].reruns.maxdelay: there is`,
+		`duplicate_key: queues[2].types[0].name`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named", want)

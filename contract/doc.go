@@ -1,7 +1,8 @@
 // Package contract holds the words on the wire: what a task, an event, a claim, a job document, the
 // stats and the configuration look like, what everything is called, and the closed sets of error codes
 // and failure reasons. The Rust processor has the same words in src/contract.rs; the two are held
-// together by testdata/, a directory of raw bytes that both test suites enumerate.
+// together by testdata/, a directory of raw bytes that both test suites enumerate. schema/ describes every
+// document to people, and is held to the same bytes.
 //
 // The map:
 //
@@ -17,7 +18,7 @@
 //	reason.go    why an attempt ended badly: a closed set, in order
 //	error.go     what can be wrong with bytes or a request: a closed set of codes
 //	object.go    decoding that Go and Rust agree on, byte for byte
-//	scan.go      finding the fields of an object in its bytes
+//	scan.go      one walk over JSON that checks it and finds where values end
 //	time.go      timestamps with exactly one spelling
 //
 // It imports only the standard library, and everything else imports it.
