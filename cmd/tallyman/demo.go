@@ -34,7 +34,7 @@ func demoJobs() []demoJob {
 }
 
 const (
-	demoSeed    = "1"
+	demoSeed    = "8"
 	demoTimeout = 2 * time.Minute
 )
 
@@ -53,7 +53,6 @@ func demo(ctx context.Context, a dev.Addresses, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		board.see(i, j.name, life{JobID: r.JobID, State: r.State})
 		wg.Go(func() {
 			end, err := c.followJob(ctx, r.JobID, func(l life) { board.see(i, j.name, l) })
 			if err != nil {

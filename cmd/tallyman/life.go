@@ -114,15 +114,18 @@ func (c *client) followJob(ctx context.Context, jobID string, see func(life)) (c
 
 // progressText makes a few words of what the work said of itself.
 func progressText(data string) string {
-	var p struct {
-		Percent *float64 `json:"percent"`
-		Done    *float64 `json:"done"`
-		Total   *float64 `json:"total"`
-		Message string   `json:"message"`
+	var at struct {
+		Data struct {
+			Percent *float64 `json:"percent"`
+			Done    *float64 `json:"done"`
+			Total   *float64 `json:"total"`
+			Message string   `json:"message"`
+		} `json:"data"`
 	}
-	if json.Unmarshal([]byte(data), &p) != nil {
+	if json.Unmarshal([]byte(data), &at) != nil {
 		return ""
 	}
+	p := at.Data
 	switch {
 	case p.Percent != nil:
 		return fmt.Sprintf("%.0f%%", *p.Percent)
