@@ -14,6 +14,8 @@ use super::{
 
 const TYPE_PREFIX: &str = "dev.tallyman.job.";
 const TYPE_VERSION: &str = ".v1";
+const SPEC_VERSION: &str = "1.0";
+const CONTENT_TYPE: &str = "application/json";
 
 /// One fact. Kind, job (or unit), run and attempt are its identity, together with its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,13 +156,13 @@ impl Event {
         data.message = text::cut(&data.message, MAX_MESSAGE_BYTES);
         data.tail = text::cut_tail(&data.tail, MAX_TAIL_BYTES).to_owned();
         let bytes = encoded(&Wire {
-            specversion: "1.0",
+            specversion: SPEC_VERSION,
             id: self.id(),
             source: self.source,
             r#type: format!("{TYPE_PREFIX}{}{TYPE_VERSION}", self.kind),
             subject: self.about(),
             time: self.time,
-            datacontenttype: "application/json",
+            datacontenttype: CONTENT_TYPE,
             data: &data,
         })?;
         Self::decode(&bytes).map(|_| bytes)
@@ -169,7 +171,8 @@ impl Event {
     /// Reads an event. A kind that is not known is of an unknown version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let mut o = Object::open(bytes, MAX_EVENT_BYTES)?;
-        o.word("specversion", true, |s| (s == "1.0").then_some(()), "1.0");
+        o.constant("specversion", true, SPEC_VERSION);
+        o.constant("datacontenttype", false, CONTENT_TYPE);
         let kind = read_kind(&mut o);
         let time = o.time("time", true);
         let source = o.word("source", true, Source::parse, "api, scheduler, processor or bridge");
@@ -228,13 +231,13 @@ impl Data {
         data.submitted_at = d.time("submittedAt", !unit);
         if !unit {
             data.job_type = d.token("type", true);
-            if kind.of_run() {
-                d.absent("attempt", "a fact of a whole run has none");
-            } else {
-                data.attempt = d.integer("attempt", true, 1, MAX_ATTEMPTS as i64 + 1);
-            }
         }
-        data.task = d.bytes("task", kind == Kind::Submitted, MAX_ENVELOPE_BYTES);
+        if unit || kind.of_run() {
+            d.absent("attempt", "a fact of a whole run or of a unit has none");
+        } else {
+            data.attempt = d.integer("attempt", true, 1, MAX_ATTEMPTS as i64 + 1);
+        }
+        data.task = d.bytes("task", kind == Kind::Submitted, 1, MAX_ENVELOPE_BYTES);
         data.unit = d.token("unit", unit);
         data.pod = d.token("pod", unit);
         data.pod_name = d.label("podName", false, MAX_NAME_BYTES);

@@ -1,17 +1,24 @@
 //! One JSON value kept byte for byte: a result, which is the work's own and none of ours to rewrite.
 
+use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// One JSON value as text. Only [`Json::parse`] and [`Json::string`] make one, so it is always valid.
+use super::object::{compact, depth};
+
+/// One JSON value as text, with no white space between its tokens, so that equal results are equal bytes. Only [`Json::parse`] and [`Json::string`] make one, so it is always valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(String);
 
 impl Json {
-    /// Takes text that is one JSON value; white space around it goes.
+    /// Takes text that is one JSON value.
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim_matches([' ', '\t', '\r', '\n']);
-        serde_json::from_str::<&RawValue>(text).ok().map(|_| Self(text.to_owned()))
+        Self::is(text).then(|| Self(compact(text)))
+    }
+
+    /// Whether text is one JSON value.
+    pub fn is(text: &str) -> bool {
+        serde_json::from_str::<IgnoredAny>(text).is_ok()
     }
 
     /// Makes a JSON string of any text.
@@ -21,7 +28,7 @@ impl Json {
 
     /// How deep it is nested.
     pub fn depth(&self) -> i64 {
-        super::object::depth(self.0.as_bytes())
+        depth(self.0.as_bytes())
     }
 
     /// The JSON as text.

@@ -13,10 +13,18 @@ use super::id::{valid_job_id, valid_label, valid_token};
 use super::json::Json;
 use super::time::Time;
 use super::{MAX_DEPTH, MAX_FIELDS};
-pub(super) use scan::depth;
+pub(super) use scan::{compact, depth};
 use scan::{skip_space, skip_string, skip_value, unquote};
 
 mod scan;
+
+/// What a token is, in words.
+pub const TOKEN: &str = "1 to 64 of A-Z a-z 0-9 _ -";
+
+/// What a label is, in words.
+pub fn label_form(limit: usize) -> String {
+    format!("1 to {limit} printable ASCII characters without spaces")
+}
 
 /// The fields of one JSON object, and the first fault that was found in them.
 pub struct Object<'a> {
@@ -172,7 +180,7 @@ impl<'a> Object<'a> {
 
     /// One token of a subject.
     pub fn token(&mut self, key: &str, required: bool) -> String {
-        self.checked(key, required, valid_token, "1 to 64 of A-Z a-z 0-9 _ -")
+        self.checked(key, required, valid_token, TOKEN)
     }
 
     /// A job's id.
@@ -182,8 +190,12 @@ impl<'a> Object<'a> {
 
     /// Printable ASCII without spaces.
     pub fn label(&mut self, key: &str, required: bool, limit: usize) -> String {
-        let form = format!("1 to {limit} printable ASCII characters without spaces");
-        self.checked(key, required, |text| valid_label(text, limit), &form)
+        self.checked(key, required, |text| valid_label(text, limit), &label_form(limit))
+    }
+
+    /// A word that must be this one.
+    pub fn constant(&mut self, key: &str, required: bool, value: &str) {
+        self.checked(key, required, |text| text == value, value);
     }
 
     /// A timestamp.
@@ -191,7 +203,7 @@ impl<'a> Object<'a> {
         self.word(key, required, Time::parse, "a time like 2026-11-21T16:00:00.000Z")
     }
 
-    /// Digits with an optional minus, no fraction and no exponent; 0 where it is absent.
+    /// Digits without fraction and exponent; nothing of ours is negative, not even 0. 0 where it is absent.
     pub fn integer(&mut self, key: &str, required: bool, least: i64, most: i64) -> i64 {
         let Some(raw) = self.want(key, required) else {
             return 0;
@@ -201,7 +213,7 @@ impl<'a> Object<'a> {
             self.fail(Code::WrongType, key, "must be an integer");
             return 0;
         }
-        let number = raw.parse().ok().filter(|n| (least..=most).contains(n));
+        let number = raw.parse().ok().filter(|n| !raw.starts_with('-') && (least..=most).contains(n));
         if number.is_none() {
             self.fail(Code::InvalidValue, key, format!("must be {least} to {most}"));
         }
@@ -210,7 +222,7 @@ impl<'a> Object<'a> {
 
     /// An integer that may be absent.
     pub fn optional_integer(&mut self, key: &str, least: i64, most: i64) -> Option<i64> {
-        self.has(key).then(|| self.integer(key, false, least, most))
+        self.has(key).then(|| self.integer(key, true, least, most))
     }
 
     /// true or false; false where it is absent.
@@ -222,21 +234,26 @@ impl<'a> Object<'a> {
         raw == Some("true")
     }
 
-    /// Standard base64 with padding.
-    pub fn bytes(&mut self, key: &str, required: bool, limit: usize) -> Option<Vec<u8>> {
-        let text = self.text(key, required, limit.div_ceil(3) * 4);
-        if !self.has(key) {
+    /// Standard base64 with padding, of `least` to `most` bytes.
+    pub fn bytes(&mut self, key: &str, required: bool, least: usize, most: usize) -> Option<Vec<u8>> {
+        let text = self.text(key, required, most.div_ceil(3) * 4);
+        if !self.has(key) || !self.sound() {
             return None;
         }
         let bytes = STANDARD.decode(text).ok();
-        if bytes.is_none() {
-            self.fail(Code::InvalidValue, key, "must be base64");
+        match bytes.as_ref().map(Vec::len) {
+            None => self.fail(Code::InvalidValue, key, "must be base64"),
+            Some(length) if length < least => self.fail(Code::InvalidValue, key, "is empty"),
+            Some(length) if length > most => {
+                self.fail(Code::TooLarge, key, format!("{length} bytes, at most {most} are allowed"));
+            }
+            Some(_) => {}
         }
         bytes
     }
 
-    /// A list of at most `count` labels.
-    pub fn labels(&mut self, key: &str, count: usize, limit: usize) -> Vec<String> {
+    /// A list of at most `count` words that `check` accepts.
+    pub fn words(&mut self, key: &str, count: usize, check: impl Fn(&str) -> bool, form: &str) -> Vec<String> {
         let Some(raw) = self.want(key, false) else {
             return Vec::new();
         };
@@ -246,39 +263,39 @@ impl<'a> Object<'a> {
         }
         let items = scan::items(raw);
         if items.len() > count {
-            self.fail(Code::TooLarge, key, format!("at most {count}"));
+            self.fail(Code::TooLarge, key, format!("{}, at most {count} are allowed", items.len()));
             return Vec::new();
         }
         let items = items.into_iter().enumerate();
-        items.map(|(i, item)| self.item(&format!("{key}[{i}]"), item, limit)).collect()
+        items.map(|(i, item)| self.item(&format!("{key}[{i}]"), item, &check, form)).collect()
     }
 
-    fn item(&mut self, key: &str, raw: &'a str, limit: usize) -> String {
+    fn item(&mut self, key: &str, raw: &'a str, check: impl Fn(&str) -> bool, form: &str) -> String {
         let mut one = Self {
             prefix: self.prefix,
             fields: vec![(key.to_owned(), raw)],
-            fault: None,
+            fault: self.fault.take(),
         };
-        let text = one.label(key, true, limit);
-        if self.fault.is_none() {
-            self.fault = one.fault;
-        }
+        let text = one.checked(key, true, check, form);
+        self.fault = one.fault;
         text
     }
 
-    /// One JSON value of at most `limit` bytes as it stands there; null is a value like any other.
+    /// One JSON value of at most `limit` bytes; null is a value like any other.
     pub fn json(&mut self, key: &str, limit: usize) -> Option<Json> {
         let raw = self.raw(key)?;
         if raw.len() > limit {
-            self.fail(Code::TooLarge, key, format!("at most {limit} bytes"));
+            self.fail(Code::TooLarge, key, format!("{} bytes, at most {limit} are allowed", raw.len()));
+            return None;
         }
         Json::parse(raw)
     }
 
-    /// Reads `v`, before anything else is judged: a newer writer may mean other things by the rest.
+    /// Reads `v`, before anything else is judged: a newer writer may mean other things by the rest. There never was a
+    /// version 0, so nobody need wait for a program that knows it.
     pub fn version(&mut self, newest: i64) {
-        let version = self.integer("v", true, 0, 1 << 30);
-        if self.sound() && version != newest {
+        let version = self.integer("v", true, 1, (1 << 31) - 1);
+        if self.sound() && version > newest {
             let message = format!("version {version} is not known here");
             self.fail(Code::UnknownVersion, "v", message);
         }

@@ -60,6 +60,11 @@ impl Serialize for Next {
     }
 }
 
+/// No work was done for a tombstone, so it cannot have succeeded.
+fn ending_of_a_tombstone(word: &str) -> Option<Outcome> {
+    Outcome::parse(word).filter(|outcome| *outcome != Outcome::Succeeded)
+}
+
 impl RunRecord {
     /// The record by which a unit owns a run.
     pub fn owned_by(unit: &str) -> Self {
@@ -78,27 +83,28 @@ impl RunRecord {
     pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let mut o = Object::open(bytes, MAX_RECORD_BYTES)?;
         o.version(CLAIM_VERSION);
-        let tombstone = o.boolean("tombstone");
-        let owned = o.sound() && !tombstone;
-        let owner = o.token("owner", owned);
-        if tombstone {
-            o.absent("owner", "a tombstone has none");
+        let mut run = Self {
+            tombstone: o.boolean("tombstone"),
+            ..Self::owned_by("")
+        };
+        run.read_owner(&mut o);
+        run.next = o.word("next", false, Next::parse, "\"none\" or the number of a run");
+        o.finish().map(|()| run)
+    }
+
+    fn read_owner(&mut self, o: &mut Object) {
+        if !self.tombstone {
+            for key in ["outcome", "reason", "at"] {
+                o.absent(key, "only a tombstone has one");
+            }
+            self.owner = o.token("owner", true);
+            return;
         }
-        let outcome = o.word("outcome", false, Outcome::parse, "succeeded, failed or cancelled");
-        let failed = o.sound() && outcome == Some(Outcome::Failed);
-        let reason = o.word("reason", failed, Reason::parse, "of the closed set of reasons");
-        let dead = o.sound() && tombstone;
-        let at = o.time("at", dead);
-        let next = o.word("next", false, Next::parse, "\"none\" or the number of a run");
-        o.finish().map(|()| Self {
-            v: CLAIM_VERSION,
-            owner,
-            tombstone,
-            outcome,
-            reason,
-            at,
-            next,
-        })
+        o.absent("owner", "a tombstone has none");
+        self.outcome = o.word("outcome", false, ending_of_a_tombstone, "failed or cancelled");
+        let failed = self.outcome == Some(Outcome::Failed);
+        self.reason = o.word("reason", failed, Reason::parse, "of the closed set of reasons");
+        self.at = o.time("at", true);
     }
 
     /// Writes the record, and refuses one that [`RunRecord::decode`] would refuse.

@@ -5,7 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::error::{Code, Fault};
-use super::object::Object;
+use super::id::valid_label;
+use super::json::Json;
+use super::object::{Object, label_form};
 use super::time::Time;
 use super::words::TaskSource;
 use super::{
@@ -91,7 +93,7 @@ impl Task {
             scheduled_for: o.time("scheduledFor", false),
             not_before: o.time("notBefore", false),
             timeout_seconds: None,
-            tags: o.labels("tags", MAX_TAGS, MAX_TAG),
+            tags: o.words("tags", MAX_TAGS, |tag| valid_label(tag, MAX_TAG), &label_form(MAX_TAG)),
         };
         task.timeout_seconds = o.optional_integer("timeoutSeconds", 1, MAX_TIMEOUT_SECONDS);
         task.read_payload(&mut o, bytes.len());
@@ -105,12 +107,8 @@ impl Task {
                 o.fail(Code::InvalidValue, "payloadBase64", "stands beside payload; one of the two");
             }
             _ if o.has("payloadBase64") => {
-                self.payload = o.bytes("payloadBase64", true, MAX_PAYLOAD_BYTES).unwrap_or_default();
+                self.payload = o.bytes("payloadBase64", true, 0, MAX_PAYLOAD_BYTES).unwrap_or_default();
                 self.foreign = true;
-                if self.payload.len() > MAX_PAYLOAD_BYTES {
-                    let message = format!("at most {MAX_PAYLOAD_BYTES} bytes");
-                    o.fail(Code::TooLarge, "payloadBase64", message);
-                }
             }
             None => o.fail(Code::MissingField, "payload", "is required"),
             Some(_) if size > MAX_TASK_BYTES => {
@@ -140,7 +138,11 @@ impl Task {
         };
         let mut bytes = super::error::encoded(&wire)?;
         if !self.foreign {
-            // The payload is spliced in last, since a serializer would rewrite it.
+            if !std::str::from_utf8(&self.payload).is_ok_and(Json::is) {
+                // Else `1,"run":2` would add fields of ours.
+                return Err(Fault::new(Code::Malformed, "payload", "not one JSON value"));
+            }
+            // It is spliced in last, since a serializer would rewrite it.
             bytes.pop();
             bytes.extend_from_slice(b",\"payload\":");
             bytes.extend_from_slice(&self.payload);

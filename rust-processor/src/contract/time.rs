@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 const DAY_MS: i64 = 24 * 3600 * 1000;
 const LAYOUT: &str = "2006-01-02T15:04:05.000Z";
 
-/// A moment in UTC to the millisecond, from 1970 to 9999.
+/// A moment in UTC to the millisecond, after the Unix epoch and to the year 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(i64);
 
@@ -41,7 +41,7 @@ impl Time {
         let days = days_from_civil(number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let seconds = (number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?;
         let time = Self(days * DAY_MS + seconds * 1000 + number(20, 23)?);
-        (time.0 >= 0 && time.to_string() == text).then_some(time)
+        (time.0 > 0 && time.to_string() == text).then_some(time)
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn one_spelling_both_ways() {
         for text in [
-            "1970-01-01T00:00:00.000Z",
+            "1970-01-01T00:00:00.001Z",
             "2000-02-29T23:59:59.999Z",
             "2026-11-21T16:00:00.001Z",
             "9999-12-31T23:59:59.999Z",
@@ -115,6 +115,7 @@ mod tests {
             "2026-01-01T24:00:00.000Z",
             "2026-01-01T23:60:00.000Z",
             "2026-01-01T23:59:60.000Z",
+            "1970-01-01T00:00:00.000Z",
             "1969-12-31T23:59:59.999Z",
             "+026-11-21T16:00:00.000Z",
         ] {

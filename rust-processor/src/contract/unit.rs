@@ -5,12 +5,13 @@ use serde::Serialize;
 use super::error::{Fault, encoded};
 use super::event::{base64, is_zero};
 use super::json::Json;
-use super::object::Object;
+use super::id::valid_token;
+use super::object::{Object, TOKEN};
 use super::time::Time;
 use super::words::{Outcome, Reason, UnitState};
 use super::{
     CLAIM_VERSION, MAX_ATTEMPTS, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
-    MAX_RECEIPT_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_RUN, MAX_SUBMITTER, MAX_TAIL_BYTES, MAX_TOKEN, text,
+    MAX_RECEIPT_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_RUN, MAX_SUBMITTER, MAX_TAIL_BYTES, text,
 };
 
 /// The claim of a unit. It carries the whole task, so a retry pod never receives from SQS.
@@ -163,7 +164,7 @@ impl UnitRecord {
             cluster: o.label("cluster", false, MAX_NAME_BYTES),
             namespace: o.label("namespace", false, MAX_NAME_BYTES),
             name: o.label("name", false, MAX_NAME_BYTES),
-            attempts: o.labels("attempts", MAX_ATTEMPTS + 1, MAX_TOKEN),
+            attempts: o.words("attempts", MAX_ATTEMPTS + 1, valid_token, TOKEN),
             cancel_requested: o.boolean("cancelRequested"),
             outcome: None,
             outcome_attempt: 0,
@@ -177,13 +178,18 @@ impl UnitRecord {
             said: false,
         };
         let open = o.sound() && unit.state != UnitState::Closed;
-        unit.task = o.bytes("task", open, MAX_ENVELOPE_BYTES);
+        unit.task = o.bytes("task", open, 1, MAX_ENVELOPE_BYTES);
         unit.read_outcome(&mut o);
         o.finish().map(|()| unit)
     }
 
     fn read_outcome(&mut self, o: &mut Object) {
         let closed = o.sound() && self.state == UnitState::Closed;
+        if !closed {
+            for key in ["outcome", "closedAt", "said"] {
+                o.absent(key, "only a closed record has one");
+            }
+        }
         self.outcome = o.word("outcome", closed, Outcome::parse, "succeeded, failed or cancelled");
         let most = MAX_ATTEMPTS as i64 + 1;
         self.outcome_attempt = o.optional_integer("outcomeAttempt", 0, most).unwrap_or_default();
