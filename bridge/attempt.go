@@ -73,12 +73,9 @@ func (v *View) attemptFacts(n int) []contract.Event {
 	if f == nil {
 		return v.unseenAttempt(n)
 	}
-	if f.end == alive {
-		return nil
-	}
 	var say []contract.Event
-	if !f.claimed || v.Again {
-		say = append(say, v.event(contract.Claimed, n, f.at))
+	if f.end != alive && !f.claimed || f.claimed && v.Again {
+		say = append(say, v.event(contract.Claimed, n, firstOf(f.began, f.at)))
 	}
 	if e, ok := v.ending(n, f); ok {
 		say = append(say, e)

@@ -96,6 +96,7 @@ func (b *books) forget(uid string) {
 	if _, open := b.open[uid]; !open {
 		delete(b.places, uid)
 		delete(b.acked, uid)
+		delete(b.again, uid)
 	}
 }
 

@@ -34,6 +34,7 @@ type fate struct {
 	message string
 	at      contract.Time // when it ended
 	claimed bool          // its claim container is known to have exited 0, so it has said what it had to
+	began   contract.Time // when it did; without it, when the pod ended
 	stuck   bool          // it terminates on a node that does not answer
 	oom     bool          // its run container was marked OOMKilled, however it exited
 	word    *word
@@ -48,6 +49,9 @@ func (v *View) fateOf(p *corev1.Pod) fate {
 	claim := terminated(p.Status.InitContainerStatuses, contract.ContainerClaim)
 	run := terminated(p.Status.ContainerStatuses, contract.ContainerRun)
 	f.claimed = claim != nil && claim.ExitCode == 0 || started(p.Status.ContainerStatuses, contract.ContainerRun)
+	if claim != nil && claim.ExitCode == 0 {
+		f.began = moment(claim.FinishedAt, v.Now)
+	}
 	f.oom = run != nil && run.Reason == "OOMKilled"
 	last := lastState(p, claim, run)
 	f.word = wordOf(last)

@@ -158,7 +158,13 @@ func TestUnreadableUnit(t *testing.T) {
 	if err := os.WriteFile(bad, []byte(`{"v":1,"job":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(bad+halfWritten, []byte(`{`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w.run()
+	if _, err := os.Stat(bad + halfWritten); err == nil {
+		t.Error("a file that was half written was kept")
+	}
 	if n := len(w.kube.Jobs()); n != 1 {
 		t.Errorf("%d units, want the one that can be read", n)
 	}

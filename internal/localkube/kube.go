@@ -66,7 +66,7 @@ func (k *Kube) podsDir() string  { return filepath.Join(k.root, "pods") }
 func (k *Kube) Run(ctx context.Context) error {
 	stopForker := k.forker.run()
 	defer stopForker()
-	if err := k.recover(); err != nil {
+	if err := k.takeOver(); err != nil {
 		return fmt.Errorf("localkube: stop what an earlier run left behind: %w", err)
 	}
 	for _, u := range k.all() {

@@ -16,6 +16,7 @@ import (
 const (
 	storeVersion = 1
 	maxUnitFile  = 4 << 20
+	halfWritten  = ".new"
 )
 
 // stored is a unit's file.
@@ -36,10 +37,10 @@ func (k *Kube) save(u *unit) error {
 		return fmt.Errorf("encode unit %s: %w", u.uid(), err)
 	}
 	path := k.unitFile(u.uid())
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+	if err := os.WriteFile(path+halfWritten, b, 0o600); err != nil {
 		return fmt.Errorf("write unit %s: %w", u.uid(), err)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.Rename(path+halfWritten, path); err != nil {
 		return fmt.Errorf("write unit %s: %w", u.uid(), err)
 	}
 	return nil
@@ -55,6 +56,9 @@ func (k *Kube) load() error {
 	for _, f := range files {
 		uid, ok := strings.CutSuffix(f.Name(), ".json")
 		if !ok {
+			if err := k.removeHalf(f.Name()); err != nil {
+				return err
+			}
 			continue
 		}
 		u, err := k.loadUnit(k.unitFile(uid))
@@ -68,6 +72,14 @@ func (k *Kube) load() error {
 		k.units[uid] = u
 	}
 	return nil
+}
+
+// removeHalf removes a file that was being written when the program was killed.
+func (k *Kube) removeHalf(name string) error {
+	if !strings.HasSuffix(name, halfWritten) {
+		return nil
+	}
+	return os.Remove(filepath.Join(k.unitsDir(), name))
 }
 
 func (k *Kube) loadUnit(path string) (*unit, error) {
@@ -119,9 +131,9 @@ func (k *Kube) queue(name string) *Queue {
 	return nil
 }
 
-// recover stops what an earlier run left behind and writes into its pods that they are lost. Where its
+// takeOver stops what an earlier run left behind and writes into its pods that they are lost. Where its
 // process was killed its children died with it, on Linux; here is who did not.
-func (k *Kube) recover() error {
+func (k *Kube) takeOver() error {
 	for _, u := range k.all() {
 		if p := u.process; p != nil {
 			if birth, err := birthOf(p.PID); err == nil && birth == p.Birth {
