@@ -139,8 +139,8 @@ func tellNext(out io.Writer, a dev.Addresses) {
 try next:
   curl -X POST %[1]s/jobs -d '{"type":"probe","payload":{"target":"127.0.0.1","duration":"3"}}' -H 'Content-Type: application/json'
   bin/tallyman submit --wait --payload '{"records":1000,"failureRate":0}'%[2]s
-  AWS_ENDPOINT_URL_SQS=%[3]s AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x \
-    aws sqs send-message --queue-url %[4]s --message-body '{"target":"127.0.0.1","duration":"3"}'
+  AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws sqs send-message \
+    --endpoint-url %[3]s --queue-url %[4]s --message-body '{"target":"127.0.0.1","duration":"3"}'
   nats --server %[5]s sub 'jobs.events.>'
   curl %[1]s/jobs/stats
 the api is described at %[1]s/docs; Ctrl-C ends all of it, and everything is still there next time

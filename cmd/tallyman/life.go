@@ -66,6 +66,9 @@ var statesByKind = map[contract.Kind]contract.State{
 // apply takes an event in, and tells whether anything that a person sees has changed.
 func (l *life) apply(e contract.Event) bool {
 	before := *l
+	if l.State.Ended() && e.Run <= l.Run {
+		return false // another voice, late
+	}
 	l.State, l.Run = statesByKind[e.Kind], max(l.Run, e.Run)
 	if e.Attempt > 0 {
 		l.Attempt = e.Attempt
@@ -94,8 +97,7 @@ func (c *client) followJob(ctx context.Context, jobID string, see func(life)) (c
 			l.State = end.State
 			return errEnough
 		case "progress":
-			if p := progressText(e.data); p != l.Progress {
-				l.Progress = p
+			if l.progress(e.data) {
 				see(l)
 			}
 			return nil
@@ -112,9 +114,10 @@ func (c *client) followJob(ctx context.Context, jobID string, see func(life)) (c
 	return l.State, err
 }
 
-// progressText makes a few words of what the work said of itself.
-func progressText(data string) string {
-	var at struct {
+// progress takes in what the work said of itself, and tells whether that is new.
+func (l *life) progress(data string) bool {
+	var p struct {
+		At   contract.Time `json:"at"`
 		Data struct {
 			Percent *float64 `json:"percent"`
 			Done    *float64 `json:"done"`
@@ -122,19 +125,22 @@ func progressText(data string) string {
 			Message string   `json:"message"`
 		} `json:"data"`
 	}
-	if json.Unmarshal([]byte(data), &at) != nil {
-		return ""
+	if json.Unmarshal([]byte(data), &p) != nil {
+		return false
 	}
-	p := at.Data
-	switch {
-	case p.Percent != nil:
-		return fmt.Sprintf("%.0f%%", *p.Percent)
-	case p.Done != nil && p.Total != nil && *p.Total > 0:
-		return fmt.Sprintf("%.0f%%", 100**p.Done / *p.Total)
-	case p.Done != nil:
-		return fmt.Sprintf("%.0f done", *p.Done)
+	before := l.Progress
+	switch d := p.Data; {
+	case d.Percent != nil:
+		l.Progress = fmt.Sprintf("%.0f%%", *d.Percent)
+	case d.Done != nil && d.Total != nil && *d.Total > 0:
+		l.Progress = fmt.Sprintf("%.0f%%", 100**d.Done / *d.Total)
+	case d.Done != nil:
+		l.Progress = fmt.Sprintf("%.0f done", *d.Done)
+	default:
+		l.Progress = firstLine(d.Message)
 	}
-	return firstLine(p.Message)
+	l.At = p.At
+	return before != l.Progress
 }
 
 func firstLine(s string) string {

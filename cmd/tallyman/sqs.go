@@ -17,8 +17,8 @@ func newSQS() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sqs",
 		Short: "Serve SQS alone, on SQLite",
-		Long: "Serve SQS's own protocol over HTTP, so that the AWS CLI, any SDK and KEDA can speak to it with\n" +
-			"AWS_ENDPOINT_URL_SQS. It is safe against a killed process, not against a power cut.",
+		Long: "Serve SQS's own protocol over HTTP, so that any SDK (AWS_ENDPOINT_URL_SQS), the AWS CLI\n" +
+			"(--endpoint-url) and KEDA (awsEndpoint) can speak to it. It is safe against a killed process, not against a power cut.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := service.NewLog(cmd.ErrOrStderr(), level, "sqs")
