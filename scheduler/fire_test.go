@@ -328,3 +328,42 @@ func TestTenThousandSchedulesAllFire(t *testing.T) {
 		}
 	}
 }
+
+// slowDispatcher keeps a firing under way until the test lets it end.
+type slowDispatcher struct {
+	Dispatcher
+	begun, end chan struct{}
+}
+
+func (d *slowDispatcher) Submit(ctx context.Context, t contract.Task) (contract.State, error) {
+	d.begun <- struct{}{}
+	<-d.end
+	return d.Dispatcher.Submit(ctx, t)
+}
+
+func TestAnAlarmThatRingsDuringAFiringIsNotLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.schedule("s", "* * * * *", w.clock.Now())
+	o := w.options(nil)
+	d := &slowDispatcher{o.Dispatcher, make(chan struct{}, 2), make(chan struct{}, 2)}
+	o.Dispatcher = d
+	table := w.watched(o)
+	w.waiting(1)
+	w.clock.Advance(time.Minute)
+	<-d.begun
+	w.waiting(1)
+	w.clock.Advance(time.Minute)
+	w.eventually("the second alarm", func() bool {
+		table.mu.Lock()
+		defer table.mu.Unlock()
+		return table.rows["s"].again
+	})
+	d.end <- struct{}{}
+	<-d.begun
+	d.end <- struct{}{}
+	w.fired("s", minute(2))
+	if tasks := w.tasks(); len(tasks) != 2 {
+		t.Errorf("%d messages", len(tasks))
+	}
+}

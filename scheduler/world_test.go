@@ -310,7 +310,7 @@ func (w *world) eventually(what string, is func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for !is() {
 		select {
 		case <-tick.C:
@@ -323,7 +323,7 @@ func (w *world) eventually(what string, is func() bool) {
 // waiting waits until so many timers of the scheduler wait for the clock.
 func (w *world) waiting(timers int) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := w.clock.BlockUntilContext(ctx, timers); err != nil {
 		w.t.Fatalf("%d timers: %v", timers, err)
