@@ -6,7 +6,7 @@
 //! | [`csv`], [`ndjson`] | bytes in, rows out; a row that cannot be read is bad and the next one is not |
 //! | [`table`] | the rows so far: how many, how many bad, and the columns |
 //! | [`cell`] | one value: what kind it is |
-//! | [`column`] | one column: kinds, nulls, distinct values, smallest, largest, mean |
+//! | [`mod@column`] | one column: kinds, nulls, distinct values, smallest, largest, mean |
 //! | [`distinct`] | how many different values, exactly for few and estimated for many |
 //! | [`report`] | the result, made to fit its limit |
 //!
