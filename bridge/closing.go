@@ -46,7 +46,7 @@ func (v *View) wordOfSuccess() (int, *fate) {
 			return 0, nil
 		}
 		f := v.attempt(n)
-		if f != nil && f.end == passed && f.word.speaksOf(v.Claim, n) && f.word.Outcome == wordSucceeded {
+		if f != nil && f.end == passed && f.exit != nil && *f.exit == 0 && f.word.speaksOf(v.Claim, n) && f.word.Outcome == wordSucceeded {
 			return n, f
 		}
 	}

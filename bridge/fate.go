@@ -54,7 +54,9 @@ func (v *View) fateOf(p *corev1.Pod) fate {
 	}
 	f.oom = run != nil && run.Reason == "OOMKilled"
 	last := lastState(p, claim, run)
-	f.word = wordOf(last)
+	if last != nil && (last == run || last == claim) { // no other container speaks for the attempt
+		f.word = wordOf(last)
+	}
 	f.stuck = v.stuck(p, run)
 	phase := p.Status.Phase
 	if run == nil && phase != corev1.PodFailed && phase != corev1.PodSucceeded && !f.stuck {
