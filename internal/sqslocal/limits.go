@@ -34,9 +34,11 @@ const (
 	maxPolls        = 10_000 // long polls waiting at one time, over all queues
 
 	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
 	idleTimeout   = 2 * time.Minute
 	drainTimeout  = 5 * time.Second
-	// An answer may have to wait for a whole long poll before it is written.
-	writeTimeout = maxWaitSeconds*time.Second + 30*time.Second
+	// The deadline of reading goes on while a long poll waits, because that is
+	// how net/http hears of a client that goes away; so it is well above the
+	// longest poll. An answer may be written after both.
+	readTimeout  = time.Minute
+	writeTimeout = readTimeout + maxWaitSeconds*time.Second
 )

@@ -10,9 +10,10 @@ import (
 
 // Server is one local SQS. Many may live in one process.
 type Server struct {
-	store    *store
-	listener net.Listener
-	http     *http.Server
+	store     *store
+	listener  net.Listener
+	http      *http.Server
+	newcomers newcomers
 }
 
 // New opens the store and the port, so that whatever is in the way is known
@@ -30,7 +31,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqslocal: %w", err), listener.Close())
 	}
-	s := &Server{store: store, listener: listener}
+	s := &Server{store: store, listener: listener, newcomers: newcomers{conns: map[net.Conn]struct{}{}}}
 	s.http = &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: headerTimeout,
@@ -38,6 +39,7 @@ func New(o Options) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ConnState:         s.newcomers.observe,
 	}
 	return s, nil
 }
@@ -57,6 +59,10 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.store.drain()
+	if err := ignoreClosed(s.listener.Close()); err != nil {
+		return errors.Join(fmt.Errorf("sqslocal: stop listening: %w", err), s.Close())
+	}
+	s.newcomers.dismiss()
 	drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err := s.http.Shutdown(drained)
@@ -89,6 +95,9 @@ func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 func (s *Server) QueueURL(name string) string {
 	return s.store.address.url(s.listener.Addr().String(), name)
 }
+
+// QueueARN is the Amazon Resource Name of the queue of that name, for a redrive policy.
+func (s *Server) QueueARN(name string) string { return s.store.address.arn(name) }
 
 // EnsureQueue makes the queue, or gives an existing one these attributes and
 // leaves its others alone.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -90,7 +92,7 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 	}
 }
 
-// A poll that waits may not hold up the end of the server.
+// A poll that waits, and a connection on which nothing is said, may not hold up the end of the server.
 func TestRunDrains(t *testing.T) {
 	t.Parallel()
 	clock := clockwork.NewFakeClock()
@@ -103,12 +105,22 @@ func TestRunDrains(t *testing.T) {
 	go func() { ended <- s.Run(ctx) }()
 	d := newDesk(t, s, nil)
 	got := polling(t, d, clock, 1)
+	idle, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = idle.Close() }() // the server has closed it
+	d.counters()                        // by then the server has seen the connection on which nothing is said
 	cancel()
+	began := time.Now()
 	if bodies := <-got; len(bodies) != 0 {
 		t.Errorf("received %v", bodies)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("draining took %s", took)
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("closing again: %v", err)
