@@ -82,6 +82,9 @@ func (w *world) units(context.Context) error {
 	if err := os.WriteFile(config, b, 0o600); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
+	if err := os.MkdirAll(w.p.folder.at("store"), 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
 	kube, err := localkube.New(localkube.Options{
 		Dir: w.p.folder.at("localkube"), Processor: w.o.Processor, Queues: w.kubeQueues(), Env: w.env(config),
 		Cluster: cluster, Namespace: namespace, BackoffScale: w.o.BackoffScale, Log: w.p.log,
