@@ -2,7 +2,9 @@ package localkube
 
 import (
 	"testing"
+	"time"
 
+	"github.com/jonboulle/clockwork"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -65,5 +67,41 @@ func TestAttempts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBackoffInTime holds that the second attempt begins 10 s after the first has ended, and the third 20 s
+// after the second, by the clock of the objects themselves.
+func TestBackoffInTime(t *testing.T) {
+	t.Parallel()
+	clock := clockwork.NewFakeClockAt(time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC))
+	w := newWorld(t, func(o *Options) { o.Clock, o.BackoffScale = clock, 1 }, "exit 1").run()
+	for i, wait := range []time.Duration{10 * time.Second, 20 * time.Second} {
+		w.until("an attempt to end", func() bool {
+			if len(w.kube.Jobs()) == 0 {
+				return false
+			}
+			_, pods := w.only()
+			return len(pods) == i+1 && podOver(pods[i])
+		})
+		const waiters = 3 // the poll, the deadline, the back-off
+		if err := clock.BlockUntilContext(t.Context(), waiters); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(wait - time.Millisecond)
+		if err := clock.BlockUntilContext(t.Context(), waiters); err != nil {
+			t.Fatal(err)
+		}
+		if _, pods := w.only(); len(pods) != i+1 {
+			t.Fatalf("attempt %d began too early", i+2)
+		}
+		clock.Advance(time.Millisecond)
+	}
+	w.finished(1)
+	_, pods := w.only()
+	for i, wait := range []time.Duration{10 * time.Second, 20 * time.Second} {
+		if got := pods[i+1].CreationTimestamp.Sub(finishedAt(pods[i])); got != wait {
+			t.Errorf("attempt %d began %s after the end of the one before, want %s", i+2, got, wait)
+		}
 	}
 }
