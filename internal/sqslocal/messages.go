@@ -279,15 +279,15 @@ func (t *tx) count(q *queue) (n counts, err error) {
 // flight as SQS allows. The bound only grows, so that messages in flight are
 // counted only when it is reached.
 func (t *tx) room(q *queue, wanted int) (int, error) {
-	if q.flightBound+int64(wanted) > maxInFlight {
+	if q.flightBound+int64(wanted) > t.limit {
 		n, err := t.count(q)
 		if err != nil {
 			return 0, err
 		}
 		q.flightBound = n.inFlight
 	}
-	return max(0, min(wanted, int(maxInFlight-q.flightBound))), nil
+	return max(0, min(wanted, int(t.limit-q.flightBound))), nil
 }
 
 // full tells whether receive found nothing because too much is in flight.
-func (q *queue) full() bool { return q.flightBound >= maxInFlight }
+func (t *tx) full(q *queue) bool { return q.flightBound >= t.limit }

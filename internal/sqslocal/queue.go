@@ -33,7 +33,7 @@ func (s *store) loadQueues() error {
 		(SELECT count(*) FROM messages WHERE queue = q.id),
 		(SELECT coalesce(min(sent), 0) FROM messages WHERE queue = q.id) FROM queues q`
 	return s.each(query, nil, func(rows *sql.Rows) error {
-		q := &queue{flightBound: maxInFlight}
+		q := &queue{flightBound: s.limit}
 		var attributes, tags string
 		err := rows.Scan(&q.id, &q.name, &attributes, &tags, &q.created, &q.modified, &q.purged, &q.stored, &q.oldest)
 		if err != nil {

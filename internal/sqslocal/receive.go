@@ -112,8 +112,8 @@ func (c *call) receiveOrWait(in *receiveMessageInput, wish receiveWish) (got []*
 			waiting, err = t.join(c.ctx, q, wish)
 			return err
 		}
-		if q.full() { // a long poll is told nothing of this, says AWS
-			return overLimit.errorf("Too many messages in flight: the limit is %d.", maxInFlight)
+		if t.full(q) { // a long poll is told nothing of this, says AWS
+			return overLimit.errorf("Too many messages in flight: the limit is %d.", t.limit)
 		}
 		return nil
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"modernc.org/sqlite"
@@ -64,6 +65,9 @@ var pragmas = []string{
 
 // openDatabase opens, or makes, the file at path and takes it for this process alone.
 func openDatabase(ctx context.Context, path string) (*sql.DB, *sql.Conn, error) {
+	if err := makePrivate(path); err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+	}
 	db, err := sql.Open("sqlite", dataSource(path))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open %s: %w", path, err)
@@ -73,6 +77,19 @@ func openDatabase(ctx context.Context, path string) (*sql.DB, *sql.Conn, error) 
 		return nil, nil, errors.Join(explainOpen(path, err), db.Close())
 	}
 	return db, conn, nil
+}
+
+// makePrivate makes the file before SQLite does: messages are nobody else's
+// business, and the log beside the file takes the file's permissions.
+func makePrivate(path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 func dataSource(path string) string {

@@ -33,6 +33,7 @@ type store struct {
 	log     *slog.Logger
 	address address
 	faults  *Faults
+	limit   int64 // messages of one queue in flight
 
 	work     chan *request
 	draining chan struct{} // closed when no poll may wait any more
@@ -68,7 +69,7 @@ func openStore(ctx context.Context, o Options) (*store, error) {
 	}
 	s := &store{
 		db: db, conn: conn, stmts: map[string]*sql.Stmt{}, lines: map[string]*line{},
-		clock: o.Clock, log: o.Log, address: address{o.Region, o.AccountID}, faults: o.Faults,
+		clock: o.Clock, log: o.Log, address: address{o.Region, o.AccountID}, faults: o.Faults, limit: maxInFlight,
 		work: make(chan *request, maxWaitingWork), gone: make(chan struct{}),
 		draining: make(chan struct{}), closing: make(chan struct{}),
 	}
