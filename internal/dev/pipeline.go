@@ -27,6 +27,7 @@ type Options struct {
 	Admin        string
 	Processor    string  // path of the processor's binary
 	BackoffScale float64 // share of Kubernetes' back-off between attempts
+	Paused       bool    // no units are made, as with KEDA's annotation `paused`
 	Log          *slog.Logger
 	Faults       *sqslocal.Faults // nil outside of tests
 }

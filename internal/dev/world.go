@@ -100,7 +100,9 @@ func (w *world) units(context.Context) error {
 		return err
 	}
 	w.p.add("bridge", br.Run, nil)
-	w.p.add("localkube", kube.Run, nil)
+	if !w.o.Paused {
+		w.p.add("localkube", kube.Run, nil)
+	}
 	return nil
 }
 

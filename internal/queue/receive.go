@@ -23,7 +23,8 @@ type Received struct {
 	Attributes map[string]string // its message attributes that are strings
 }
 
-// Receive waits up to wait (SQS allows 20 s) for at most max messages (SQS allows 10).
+// Receive waits up to wait (SQS allows 20 s) for at most max messages (SQS allows 10), and hides them for
+// visibility, or for as long as the queue says where that is 0.
 func (c *Client) Receive(ctx context.Context, url string, max int, wait, visibility time.Duration) ([]Received, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+c.timeout)
 	defer cancel()

@@ -32,8 +32,19 @@ const (
 // Send hands a message to SQS and returns when SQS has it. Callers that send at the same time share a
 // SendMessageBatch: a full batch goes at once, a smaller one as soon as no other is under way, so nobody
 // waits for company and a busy api makes a tenth of the calls.
+//
+// When ctx ends first, whether SQS has the message is unknown: ErrUnavailable.
 func (c *Client) Send(ctx context.Context, url string, m Message) error {
-	return <-c.batcher(url).add(ctx, m)
+	return answer(ctx, url, c.batcher(url).add(ctx, m))
+}
+
+func answer(ctx context.Context, url string, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return wrap(ctx.Err(), "send to", url)
+	}
 }
 
 // SendAll sends many and gives an error for each, nil where SQS has it.
@@ -45,7 +56,7 @@ func (c *Client) SendAll(ctx context.Context, url string, all []Message) []error
 	}
 	errs := make([]error, len(all))
 	for i, w := range waits {
-		errs[i] = <-w
+		errs[i] = answer(ctx, url, w)
 	}
 	return errs
 }

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/dev"
+)
+
+type options = dev.Options
+
+// world is a pipeline of the benchmark's own.
+type world struct {
+	dev.Addresses
+	client *http.Client
+}
+
+const processorPath = "bin/processor"
+
+// startPipeline runs the whole pipeline in this process, on a folder that goes with it.
+func startPipeline(ctx context.Context, change func(*options)) (*world, func(), error) {
+	dir, err := os.MkdirTemp("", "tallyman-bench")
+	if err != nil {
+		return nil, nil, err
+	}
+	processor, err := filepath.Abs(processorPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := options{
+		Data: dir, Files: dir, Config: contract.DevConfig(), API: "127.0.0.1:0", SQS: "127.0.0.1:0", NATS: "127.0.0.1:0",
+		Admin: "127.0.0.1:0", Processor: processor, BackoffScale: 0.01,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+	}
+	change(&o)
+	ctx, cancel := context.WithCancel(ctx)
+	p, err := dev.New(ctx, o)
+	if err != nil {
+		cancel()
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	stop := func() {
+		cancel()
+		if err := errors.Join(<-done, os.RemoveAll(dir)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
+	}
+	if err := p.WaitReady(ctx); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * submitters}}
+	return &world{p.Addresses(), client}, stop, nil
+}
+
+const (
+	emptyJob  = `{"type":"process-data","payload":{"records":1,"pauseMs":0,"failureRate":0}}`
+	sequence  = 40
+	burst     = 300
+	atOnce    = 100
+	endWithin = 10 * time.Minute
+)
+
+// local measures the pipeline as somebody feels it who runs it here.
+func local(ctx context.Context, t *table) error {
+	info, err := os.Stat(processorPath)
+	if err != nil {
+		return fmt.Errorf("%w: run `make build` first", err)
+	}
+	t.add("processor: size of the image", float64(info.Size())/(1<<20), "MiB", 0, atMost(20))
+	if err := oneByOne(ctx, t); err != nil {
+		return err
+	}
+	return allAtOnce(ctx, t)
+}
+
+// oneByOne runs empty jobs, each when the one before has ended.
+func oneByOne(ctx context.Context, t *table) error {
+	w, stop, err := startPipeline(ctx, func(*options) {})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	peak := watchPeak(ctx)
+	for n := 1; n <= sequence; n++ {
+		if err := w.post(ctx, "/jobs", []byte(emptyJob)); err != nil {
+			return err
+		}
+		if err := w.rest(ctx, n); err != nil {
+			return err
+		}
+	}
+	// One that lives long enough to be looked at.
+	if err := w.post(ctx, "/jobs", []byte(`{"payload":{"records":1000,"failureRate":0}}`)); err != nil {
+		return err
+	}
+	if err := w.rest(ctx, sequence+1); err != nil {
+		return err
+	}
+	s, err := w.stats(ctx)
+	if err != nil {
+		return err
+	}
+	t.add("local: empty job, submit to succeeded, p50", 1000*s.Latency.Overall.P50, "ms", 0, atMost(300))
+	t.add("processor: claimed to started, p50", 1000*s.Latency.Start.P50, "ms", 1000*s.Latency.Overall.P50, atMost(100))
+	t.add("processor: peak resident memory of run", float64(peak())/1024, "MiB", 0, atMost(20))
+	return nil
+}
+
+// allAtOnce runs many jobs by many hands, [L8].
+func allAtOnce(ctx context.Context, t *table) error {
+	w, stop, err := startPipeline(ctx, func(o *options) { o.Config.Queues[0].Max = atOnce })
+	if err != nil {
+		return err
+	}
+	defer stop()
+	began := time.Now()
+	if _, err := concurrently(atOnce, burst, func(int) error { return w.post(ctx, "/jobs", []byte(emptyJob)) }); err != nil {
+		return err
+	}
+	if err := w.rest(ctx, burst); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	s, err := w.stats(ctx)
+	if err != nil {
+		return err
+	}
+	t.add("local: 300 jobs, 100 at a time", burst/took.Seconds(), "jobs/s", 0, none())
+	t.add("local: of them succeeded, counted once", float64(s.SucceedJob), "jobs", burst, within(burst, 0))
+	stages := []struct {
+		name string
+		l    contract.Latency
+	}{
+		{"queue", s.Latency.Queue}, {"claim", s.Latency.Claim}, {"start", s.Latency.Start}, {"work", s.Latency.Work},
+		{"overall", s.Latency.Overall},
+	}
+	for _, st := range stages {
+		t.add("local: "+st.name+" p50", 1000*st.l.P50, "ms", 0, none())
+		t.add("local: "+st.name+" p95", 1000*st.l.P95, "ms", 1000*st.l.P50, none())
+		t.add("local: "+st.name+" p99", 1000*st.l.P99, "ms", 1000*st.l.P50, none())
+	}
+	return nil
+}
+
+func (w *world) stats(ctx context.Context) (*contract.Stats, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.API+"/jobs/stats", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, err
+	}
+	var s contract.Stats
+	return &s, json.Unmarshal(b, &s)
+}
+
+// rest waits until n jobs have ended and the ledger balances.
+func (w *world) rest(ctx context.Context, n int) error {
+	deadline := time.After(endWithin)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s, err := w.stats(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Jobs.Succeeded+s.Jobs.Failed+s.Jobs.Cancelled == n {
+			if !s.Balanced {
+				return fmt.Errorf("the ledger is not balanced: %+v", s.Balance)
+			}
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline:
+			return fmt.Errorf("after %s of %d jobs are still: %+v", endWithin, n, s.Jobs)
+		case <-tick.C:
+		}
+	}
+}
+
+// watchPeak looks at every `processor run` until the peak is asked for, and gives the largest in KiB.
+func watchPeak(ctx context.Context) func() int {
+	ctx, cancel := context.WithCancel(ctx)
+	peaks := make(chan int, 1)
+	go func() {
+		peak := 0
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				peaks <- peak
+				return
+			case <-tick.C:
+				peak = max(peak, largestRun())
+			}
+		}
+	}()
+	return func() int { cancel(); return <-peaks }
+}
+
+func largestRun() (kib int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range all {
+		b, err := os.ReadFile(path)
+		args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
+		if err != nil || filepath.Base(args[0]) != "processor" || !slices.Contains(args, "run") {
+			continue
+		}
+		status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
+		for line := range strings.Lines(string(status)) {
+			if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+				n, _ := strconv.Atoi(strings.Fields(rest)[0])
+				kib = max(kib, n)
+			}
+		}
+	}
+	return kib
+}

@@ -1,0 +1,66 @@
+// Command bench measures what ARCHITECTURE.md promises of speed and size, each figure beside a reference
+// that runs in the same minutes on the same machine, prints a table and writes bench.json. It fails
+// nobody's build: a figure below its bar is marked, and the exit code is 1.
+//
+//	row.go       a figure, its reference, its bar; the table and bench.json
+//	packages.go  figures of one package, taken from its own Go benchmarks
+//	submit.go    how fast jobs are taken in
+//	local.go     the whole pipeline on this machine
+//	original.go  the shares of the original function that end well
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer cancel()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// suites are run in this order, or only those that the arguments name.
+var suites = []struct {
+	name    string
+	measure func(context.Context, *table) error
+}{
+	{"packages", packages},
+	{"submit", submit},
+	{"local", local},
+	{"original", original},
+}
+
+func run(ctx context.Context, only []string) int {
+	t := &table{}
+	for _, s := range suites {
+		if len(only) > 0 && !contains(only, s.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "measuring %s\n", s.name)
+		if err := s.measure(ctx, t); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", s.name, err)
+			return 1
+		}
+	}
+	t.print(os.Stdout)
+	if err := t.write("bench.json"); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	if !t.good() {
+		return 1
+	}
+	return 0
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}

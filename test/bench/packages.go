@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// metrics are what one Go benchmark reported, by unit.
+type metrics map[string]float64
+
+// goBench runs one benchmark of a package once and reads its own metrics.
+func goBench(ctx context.Context, pkg, name, benchtime string) (metrics, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+name+"$", "-benchtime", benchtime, "-timeout", "20m", "./"+pkg)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w: %s", name, pkg, err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		if m := parse(line, name); m != nil {
+			return m, nil
+		}
+	}
+	return nil, fmt.Errorf("%s of %s reported nothing: %s", name, pkg, out)
+}
+
+// parse reads "BenchmarkX-2  1  12 ns/op  3.4 events/s".
+func parse(line, name string) metrics {
+	f := strings.Fields(line)
+	if len(f) < 2 || !strings.HasPrefix(f[0], name) {
+		return nil
+	}
+	m := make(metrics)
+	for i := 2; i+1 < len(f); i += 2 {
+		v, err := strconv.ParseFloat(f[i], 64)
+		if err != nil {
+			return nil
+		}
+		m[f[i+1]] = v
+	}
+	return m
+}
+
+// packages takes the figures that one package can give alone.
+func packages(ctx context.Context, t *table) error {
+	m, err := goBench(ctx, "aggregator", "BenchmarkCommitted", "3x")
+	if err != nil {
+		return err
+	}
+	t.add("aggregator: committed", m["events/s"], "events/s", m["bare-events/s"], atLeast(60_000))
+	t.add("aggregator: beside a bare ordered consume", m["events/s"], "events/s", m["bare-events/s"], ratioAtLeast(0.1))
+	if m, err = goBench(ctx, "aggregator", "BenchmarkRecovery", "1x"); err != nil {
+		return err
+	}
+	t.add("aggregator: 1M events replayed", m["replay-s"], "s", 0, atMost(8))
+	t.add("aggregator: ledger of 1M events loaded", m["load-s"], "s", m["replay-s"], atMost(8))
+	if m, err = goBench(ctx, "aggregator", "BenchmarkBytesPerJob", "1x"); err != nil {
+		return err
+	}
+	t.add("aggregator: packed memory of an ended job", m["packed-B/job"], "B", m["B/job"], atMost(200))
+	if m, err = goBench(ctx, "api", "BenchmarkStats", "20000x"); err != nil {
+		return err
+	}
+	t.add("api: GET /jobs/stats beside an empty handler", m["stats/s"], "requests/s", m["empty/s"], ratioAtLeast(0.8))
+	return nil
+}
