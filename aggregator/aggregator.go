@@ -165,10 +165,11 @@ func (a *Aggregator) sessions(ctx context.Context) error {
 }
 
 // complain says why the ledger is loaded again. That another wrote first is the day's work where two
-// lead for a moment, so it is only said when it goes on.
+// lead for a moment, and where a standby looks for a moment of quiet to load in; it is told aloud only
+// where a leader does not get over it.
 func (a *Aggregator) complain(err error, wait time.Duration) {
 	level := slog.LevelWarn
-	if errors.Is(err, errMoved) && wait < time.Second {
+	if errors.Is(err, errMoved) && (wait < time.Second || !a.leading.Load()) {
 		level = slog.LevelInfo
 	}
 	a.Log.Log(context.Background(), level, "loading the ledger again", "cause", err, "in", wait)

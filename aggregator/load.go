@@ -31,6 +31,7 @@ type loaded struct {
 	event     string   // names the event at the fence
 	attention bool     // the attention document is as new as the fence
 	leftovers []string // keys of documents that are of another stream and must go first
+	off       int      // sums that are not those of the documents, found by this loading
 }
 
 // stray is a document that is newer than the checkpoint. A commit that is being written looks like that
@@ -93,7 +94,8 @@ func load(ctx context.Context, events Events, bucket Bucket, r rules, known *str
 		in.unreadable++ // whatever it says, it is not the ledger's
 	}
 	if sums != nil {
-		l.ledger.balance.Off += in.unreadable + l.ledger.books.off(sums)
+		l.off = in.unreadable + l.ledger.books.off(sums)
+		l.ledger.balance.Off += l.off
 	}
 	if info.First > l.ledger.seq+1 {
 		l.ledger.gap(l.ledger.seq + 1)

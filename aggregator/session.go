@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"tallyman/contract"
@@ -32,9 +33,10 @@ type session struct {
 	unknown int              // events, as last said
 	flight  *batch           // on its way
 	landed  chan landing
-	next    time.Time // no commit before this, unless a batch is full
-	looked  time.Time // at the checkpoint, by a standby
-	seen    time.Time // the stream
+	next    time.Time      // no commit before this, unless a batch is full
+	started sync.WaitGroup // the following and the flight
+	looked  time.Time      // at the checkpoint, by a standby
+	seen    time.Time      // the stream
 }
 
 type landing struct {
@@ -44,47 +46,59 @@ type landing struct {
 
 // session loads the ledger and keeps it until ctx ends or it must be loaded again.
 func (a *Aggregator) session(ctx context.Context) error {
-	l, err := load(ctx, a.Events, a.Bucket, a.rules(), a.stray)
+	s, err := a.open(ctx)
 	if err != nil {
-		errors.As(err, &a.stray)
 		return err
 	}
-	s := &session{Aggregator: a, loaded: *l, landed: make(chan landing, 1), seen: time.Now()}
-	s.dirty = make(map[jobID]uint64)
-	s.listed, s.unknown = s.ledger.waiting, s.ledger.balance.Unknown
-	if !s.attention {
-		s.ledger.waiting++
-	}
 	ctx, cancel := context.WithCancel(ctx)
-	followed, events := make(chan error, 1), make(chan stream.Stored, 256)
-	defer func() {
-		cancel()
-		<-followed
-		if s.flight != nil {
-			<-s.landed
-		}
-	}()
+	defer s.started.Wait()
+	defer cancel()
 	if err := s.clearLeftovers(ctx); err != nil {
-		followed <- nil
 		return err
 	}
 	a.progress.move(s.fence.seq)
 	a.state.set(nil)
-	go func() {
-		followed <- a.Events.Follow(ctx, s.ledger.seq+1, func(e stream.Stored) error {
-			select {
-			case events <- e:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		})
-	}()
+	events, followed := make(chan stream.Stored, 256), make(chan error, 1)
+	s.started.Go(func() { followed <- s.follow(ctx, events) })
 	return s.run(ctx, events, followed)
 }
 
+// open loads the ledger.
+func (a *Aggregator) open(ctx context.Context) (*session, error) {
+	l, err := load(ctx, a.Events, a.Bucket, a.rules(), a.stray)
+	if err != nil {
+		errors.As(err, &a.stray)
+		return nil, err
+	}
+	if l.off > 0 {
+		a.Log.Error("the job documents do not add up to the checkpoint: somebody else wrote to the bucket; "+
+			"delete it while the aggregator is stopped, and it is made again from the stream",
+			"bucket", contract.BucketJobs, "sums", l.off)
+	}
+	s := &session{
+		Aggregator: a, loaded: *l, dirty: make(map[jobID]uint64), landed: make(chan landing, 1), seen: time.Now(),
+		listed: l.ledger.waiting, unknown: l.ledger.balance.Unknown,
+	}
+	if !s.attention {
+		s.ledger.waiting++
+	}
+	return s, nil
+}
+
+// follow hands over the events that are not folded yet.
+func (s *session) follow(ctx context.Context, events chan<- stream.Stored) error {
+	return s.Events.Follow(ctx, s.fence.seq+1, func(e stream.Stored) error {
+		select {
+		case events <- e:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
 // run folds and commits until something ends the session.
-func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed chan error) error {
+func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -97,7 +111,6 @@ func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed
 		case <-ctx.Done():
 			return ctx.Err()
 		case err = <-followed:
-			followed <- err
 			return fmt.Errorf("follow %s: %w", contract.StreamEvents, err)
 		case e := <-in:
 			err = s.burst(e, events)
@@ -238,10 +251,10 @@ func (s *session) launch(ctx context.Context, now time.Time) {
 		s.unknown = unknown
 	}
 	s.flight, s.dirty, s.weight = b, make(map[jobID]uint64), 0
-	go func() {
+	s.started.Go(func() {
 		f, err := b.commit(ctx, s.Bucket)
 		s.landed <- landing{f, err}
-	}()
+	})
 }
 
 // batch copies what a commit needs.

@@ -122,6 +122,8 @@ func TestTwoWritersWithoutALease(t *testing.T) {
 		return a
 	}
 	one, two := writer(), writer()
+	w.eventually("the first has loaded", one.Ready)
+	w.eventually("the second has loaded", two.Ready)
 	seq := <-w.tell(story(t, 2, 2000))
 	w.settled(one, seq)
 	w.settled(two, seq)
