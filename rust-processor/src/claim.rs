@@ -55,7 +55,9 @@ impl<'a> Claiming<'a> {
 
     /// Claims a run, or finds that there is none to claim.
     pub async fn claim(mut self) -> Result<(Exit, Termination), Away> {
-        self.volume.clear().map_err(|e| Away(format!("clear {}: {e}", self.settings.dir.display())))?;
+        self.volume
+            .clear()
+            .map_err(|e| Away(format!("clear {}: {e}", self.settings.dir.display())))?;
         for _ in 0..ROUNDS {
             if let Flow::End(exit, termination) = self.look().await? {
                 return Ok((exit, termination));
@@ -95,7 +97,9 @@ impl<'a> Claiming<'a> {
         let pod = &self.settings.place.pod;
         let numbered = held.record.attempt_of(pod);
         if held.record.cancel_requested {
-            return self.end(held, Outcome::Cancelled, Reason::Cancelled, "cancelled by request").await;
+            return self
+                .end(held, Outcome::Cancelled, Reason::Cancelled, "cancelled by request")
+                .await;
         }
         if numbered > 0 {
             return self.begin(&held.record, numbered).await;
@@ -129,8 +133,7 @@ impl<'a> Claiming<'a> {
         };
         // Of a failure the bridge knows more, and says it: how the last attempt ended.
         if outcome == Outcome::Cancelled {
-            let words = [("cC", Kind::Cancelled)];
-            closing::say(&self.claims, &closed, &ending, &words, &self.voice, self.settings.log).await;
+            closing::say(&self.claims, &closed, &ending, &self.voice, self.settings.log).await;
         }
         let termination = Termination::none(&closed.record.unit, "").of(&closed.record, 0);
         let termination = termination.ended(Verdict::Run(outcome), &ending, true);
@@ -141,7 +144,10 @@ impl<'a> Claiming<'a> {
     async fn receive(&mut self, revision: u64) -> Result<Flow, Away> {
         testpoint::at("c2");
         let queue = &self.settings.queue;
-        let received = self.queue.receive(self.settings.receive, queue.visibility(), self.voice.now()).await?;
+        let received = self
+            .queue
+            .receive(self.settings.receive, queue.visibility(), self.voice.now())
+            .await?;
         let Some(received) = received else {
             self.voice.noop().await?;
             let unit = &self.settings.place.unit;

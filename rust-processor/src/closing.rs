@@ -33,7 +33,13 @@ pub const fn exit_of(outcome: Outcome) -> Exit {
 }
 
 /// Closes the record of a unit with the ending of an attempt, reading it anew as often as somebody else writes it.
-pub async fn close(claims: &Claims, queue: &str, unit: &str, ending: &Ending, voice: &Voice<'_>) -> Result<Closing, Away> {
+pub async fn close(
+    claims: &Claims,
+    queue: &str,
+    unit: &str,
+    ending: &Ending,
+    voice: &Voice<'_>,
+) -> Result<Closing, Away> {
     for _ in 0..TRIES {
         let held = match claims.unit(queue, unit).await? {
             Found::Record(held) => held,
@@ -49,16 +55,13 @@ pub async fn close(claims: &Claims, queue: &str, unit: &str, ending: &Ending, vo
             return Ok(Closing::Recorded(Box::new(closed)));
         }
     }
-    Err(Away(format!("the record of unit {unit} changed {TRIES} times while it was closed")))
+    Err(Away(format!(
+        "the record of unit {unit} changed {TRIES} times while it was closed"
+    )))
 }
 
 /// Closes a record at its revision; none where somebody else wrote first.
-pub async fn try_close(
-    claims: &Claims,
-    held: Held,
-    ending: &Ending,
-    voice: &Voice<'_>,
-) -> Result<Option<Held>, Away> {
+pub async fn try_close(claims: &Claims, held: Held, ending: &Ending, voice: &Voice<'_>) -> Result<Option<Held>, Away> {
     let record = held.record.closed(ending, voice.now());
     Ok(match claims.write(&record, held.revision).await? {
         Swap::Won(revision) => Some(Held { record, revision }),
@@ -66,21 +69,37 @@ pub async fn try_close(
     })
 }
 
-/// Says a recorded ending in those words, one after the other, and notes in the record that it is said. What fails here
-/// is said by the bridge.
-pub async fn say(claims: &Claims, closed: &Held, ending: &Ending, kinds: &[(&str, Kind)], voice: &Voice<'_>, log: Log) {
+/// The words for an outcome, in their order, each with its test point, and the test point after them.
+const fn words(outcome: Outcome) -> (&'static [(&'static str, Kind)], &'static str) {
+    match outcome {
+        Outcome::Succeeded => (&[("rS2", Kind::Succeeded)], "rS3"),
+        Outcome::Failed => (&[("rP2", Kind::AttemptFailed), ("rP3", Kind::Failed)], "rP4"),
+        Outcome::Cancelled => (&[("cC", Kind::Cancelled)], "cC2"),
+    }
+}
+
+/// Says a recorded ending, and notes in the record that it is said. What fails here is said by the bridge.
+pub async fn say(claims: &Claims, closed: &Held, ending: &Ending, voice: &Voice<'_>, log: Log) {
     let at = closed.record.closed_at.unwrap_or_else(|| voice.now());
+    let (kinds, last) = words(ending.outcome);
     for (step, kind) in kinds {
         testpoint::at(step);
         if let Err(away) = voice.ended(*kind, &closed.record, ending, at).await {
-            log.warn("the outcome is recorded, but could not be said", &[("error", &away.to_string())]);
+            log.warn(
+                "the outcome is recorded, but could not be said",
+                &[("error", &away.to_string())],
+            );
             return;
         }
     }
+    testpoint::at(last);
     let mut said = closed.record.clone();
     said.said = true;
     // Losing is harmless: the bridge wrote, and will note it.
     if let Err(away) = claims.write(&said, closed.revision).await {
-        log.warn("the outcome is said, but that could not be noted", &[("error", &away.to_string())]);
+        log.warn(
+            "the outcome is said, but that could not be noted",
+            &[("error", &away.to_string())],
+        );
     }
 }

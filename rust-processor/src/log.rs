@@ -26,7 +26,9 @@ pub enum Level {
 impl Level {
     /// Reads a level.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Error, Self::Warn, Self::Info, Self::Debug].into_iter().find(|level| level.word() == word)
+        [Self::Error, Self::Warn, Self::Info, Self::Debug]
+            .into_iter()
+            .find(|level| level.word() == word)
     }
 
     const fn word(self) -> &'static str {

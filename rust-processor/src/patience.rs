@@ -93,14 +93,21 @@ mod tests {
     async fn gives_up_when_patience_is_out_and_says_why() {
         let began = Instant::now();
         let limit = Duration::from_mins(1);
-        let answer = patience(limit).with("read", Duration::from_secs(1), || async { Err::<(), _>("refused".to_owned()) });
+        let answer = patience(limit).with("read", Duration::from_secs(1), || async {
+            Err::<(), _>("refused".to_owned())
+        });
         assert_eq!(answer.await, Err(Away("read: refused".to_owned())));
-        assert!(began.elapsed() <= limit && began.elapsed() > limit / 2, "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() <= limit && began.elapsed() > limit / 2,
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_never_answers_is_cut_off() {
-        let answer = patience(Duration::ZERO).with("read", Duration::from_secs(1), std::future::pending::<Result<(), _>>);
+        let answer =
+            patience(Duration::ZERO).with("read", Duration::from_secs(1), std::future::pending::<Result<(), _>>);
         assert_eq!(answer.await, Err(Away("read: no answer within 1s".to_owned())));
     }
 }

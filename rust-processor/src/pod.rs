@@ -57,7 +57,9 @@ pub fn run() -> Exit {
         let mut stop = Stop::listen().map_err(|e| Away(format!("listen to signals: {e}")))?;
         let volume = Volume::at(settings.dir.clone());
         let unit = &settings.place.unit;
-        let claim = volume.find().map_err(|e| Away(format!("read the claim in {}: {e}", settings.dir.display())))?;
+        let claim = volume
+            .find()
+            .map_err(|e| Away(format!("read the claim in {}: {e}", settings.dir.display())))?;
         let Some(claim) = claim.filter(|claim| claim.unit == *unit) else {
             return Ok((Exit::Done, Termination::none(unit, "nothing was claimed")));
         };
@@ -73,12 +75,20 @@ pub fn run() -> Exit {
 
 async fn connect(settings: &Settings, patience: Patience) -> Result<Stream, Away> {
     let name = format!("processor {}", settings.place.pod_name);
-    Stream::connect(&settings.nats_url, settings.nats_credentials.as_deref(), &name, patience).await
+    Stream::connect(
+        &settings.nats_url,
+        settings.nats_credentials.as_deref(),
+        &name,
+        patience,
+    )
+    .await
 }
 
 /// Whether SQS is reached without TLS: by the endpoint that the SDK takes from the environment, else by the queue's URL.
 fn plain_http(queue_url: &str) -> bool {
-    let endpoint = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| env::var(name).ok());
+    let endpoint = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"]
+        .into_iter()
+        .find_map(|name| env::var(name).ok());
     endpoint.as_deref().unwrap_or(queue_url).starts_with("http://")
 }
 
@@ -109,7 +119,10 @@ fn contained(part: impl AsyncFnOnce(&Settings) -> Result<(Exit, Termination), Aw
                 (Exit::Infrastructure, Termination::none(unit, away.0))
             })
         }
-        Err(e) => (Exit::Infrastructure, Termination::none(unit, format!("make a runtime: {e}"))),
+        Err(e) => (
+            Exit::Infrastructure,
+            Termination::none(unit, format!("make a runtime: {e}")),
+        ),
     };
     leave(&termination, &path, log);
     exit
@@ -121,6 +134,9 @@ fn runtime() -> std::io::Result<Runtime> {
 
 fn leave(termination: &Termination, path: &Path, log: Log) {
     if let Err(e) = termination.write(path) {
-        log.warn("the termination message could not be written", &[("error", &e.to_string())]);
+        log.warn(
+            "the termination message could not be written",
+            &[("error", &e.to_string())],
+        );
     }
 }

@@ -75,7 +75,9 @@ impl Queue {
         let http = if plain_http {
             Builder::new().build_http()
         } else {
-            Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+            Builder::new()
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .build_https()
         };
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
@@ -109,7 +111,11 @@ impl Queue {
     /// Deletes a message. An old receipt deletes nothing, which is harmless: whoever gets the message finds its run
     /// owned.
     pub async fn delete(&self, receipt: &str) -> Result<(), Away> {
-        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt);
+        let request = self
+            .client
+            .delete_message()
+            .queue_url(&self.url)
+            .receipt_handle(receipt);
         let delete = || async {
             match request.clone().send().await {
                 Ok(_) => Ok(()),
@@ -148,7 +154,10 @@ impl Queue {
             .message_body(&message.body)
             .set_message_attributes(Some(message.attributes.clone()));
         let send = || async { request.clone().send().await.map_err(|e| said(&e)) };
-        self.patience.with("send to the dead-letter queue", EACH, send).await.map(|_| ())
+        self.patience
+            .with("send to the dead-letter queue", EACH, send)
+            .await
+            .map(|_| ())
     }
 }
 

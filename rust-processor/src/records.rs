@@ -61,10 +61,16 @@ impl Claims {
     /// Makes the unit the owner of its run, unless the run has a record: then that record is returned.
     pub async fn own(&self, unit: &UnitRecord) -> Result<Option<RunRecord>, Away> {
         let key = names::run_key(&unit.queue, &unit.job_id, unit.run);
-        let mine = RunRecord::owned_by(&unit.unit).encode().map_err(|fault| ours(&key, &fault))?;
+        let mine = RunRecord::owned_by(&unit.unit)
+            .encode()
+            .map_err(|fault| ours(&key, &fault))?;
         let mut expected = 0;
         for _ in 0..TRIES {
-            if let Swap::Won(_) = self.stream.swap(names::BUCKET_CLAIMS, &key, mine.clone(), expected).await? {
+            if let Swap::Won(_) = self
+                .stream
+                .swap(names::BUCKET_CLAIMS, &key, mine.clone(), expected)
+                .await?
+            {
                 return Ok(None);
             }
             let Entry { value, revision } = self.stream.get(names::BUCKET_CLAIMS, &key).await?;

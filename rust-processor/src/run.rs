@@ -11,10 +11,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::closing::{self, Closing, exit_of};
 use crate::contract::config::JobType;
 use crate::contract::unit::Ending;
 use crate::contract::{Kind, Outcome, Task, UnitState, names};
-use crate::closing::{self, Closing, exit_of};
 use crate::exit::Exit;
 use crate::handover::{Claim, Volume};
 use crate::patience::Away;
@@ -37,7 +37,7 @@ pub mod verdict;
 pub mod watch;
 
 /// How long storing the output may take. It decides nothing, so it may not hold up the end.
-const OUTPUT_PATIENCE: Duration = Duration::from_secs(10);
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// One attempt.
 pub struct Run<'a> {
@@ -76,14 +76,22 @@ impl<'a> Run<'a> {
             Prepared::Work(watch, held) => (watch, held),
             Prepared::End(exit, termination) => return Ok((exit, *termination)),
         };
-        let envelope = self.volume.task().map_err(|e| Away(format!("read the task of {queue} {unit}: {e}")))?;
+        let envelope = self
+            .volume
+            .task()
+            .map_err(|e| Away(format!("read the task of {queue} {unit}: {e}")))?;
         let task = Task::decode(&envelope).map_err(|fault| Away(format!("the task of {queue} {unit}: {fault}")))?;
         let Some(kind) = self.settings.queue.job_type(&task.job_type) else {
-            let message = format!("queue {queue} has no job type {}; its configuration lists them", task.job_type);
+            let message = format!(
+                "queue {queue} has no job type {}; its configuration lists them",
+                task.job_type
+            );
             return self.conclude(&held, Attempt::impossible(message), Vec::new()).await;
         };
         testpoint::at("r1");
-        self.voice.of_attempt(Kind::Started, &held.record, self.claim.attempt).await?;
+        self.voice
+            .of_attempt(Kind::Started, &held.record, self.claim.attempt)
+            .await?;
         testpoint::at("r2");
         let (attempt, output) = self.work(&held, &task, kind, &mut watch, stop).await?;
         self.conclude(&held, attempt, output).await
@@ -124,7 +132,9 @@ impl<'a> Run<'a> {
         stop: &mut Stop,
     ) -> Result<(Attempt, Vec<u8>), Away> {
         let files = child::Files::in_volume(&self.volume);
-        files.prepare(&task.payload).map_err(|e| Away(format!("write the payload: {e}")))?;
+        files
+            .prepare(&task.payload)
+            .map_err(|e| Away(format!("write the payload: {e}")))?;
         let environment = child::environment(self.settings, task, self.claim.attempt, &files, std::env::vars_os());
         let mut child = match Child::spawn(kind, environment, &task.payload) {
             Spawned::Working(child) => child,
@@ -133,7 +143,13 @@ impl<'a> Run<'a> {
         };
         let began = Instant::now();
         let subject = names::progress_subject(&task.queue, &task.job_type, &task.job_id);
-        let progress = progress::Tail::of(&files.progress, self.stream.clone(), subject, &held.record, self.claim.attempt);
+        let progress = progress::Tail::of(
+            &files.progress,
+            self.stream.clone(),
+            subject,
+            &held.record,
+            self.claim.attempt,
+        );
         let limit = self.timeout(task, kind);
         let end = tokio::select! {
             biased;
@@ -155,8 +171,14 @@ impl<'a> Run<'a> {
     }
 
     fn timeout(&self, task: &Task, kind: &JobType) -> Duration {
-        let asked = task.timeout_seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
-        self.settings.timeout.or(asked).unwrap_or_else(|| self.settings.queue.timeout(kind))
+        let asked = task
+            .timeout_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok())
+            .map(Duration::from_secs);
+        self.settings
+            .timeout
+            .or(asked)
+            .unwrap_or_else(|| self.settings.queue.timeout(kind))
     }
 
     /// Records and says how the attempt ended, and keeps its output.
@@ -171,18 +193,20 @@ impl<'a> Run<'a> {
         match attempt {
             Attempt::Worked(mut ending) => {
                 ending.attempt = self.claim.attempt;
-                let (step, words): (_, &[_]) = match ending.outcome {
-                    Outcome::Succeeded => ("rS", &[("rS2", Kind::Succeeded)]),
-                    Outcome::Failed => ("rP", &[("rP2", Kind::AttemptFailed), ("rP3", Kind::Failed)]),
-                    Outcome::Cancelled => ("rC", &[("cC", Kind::Cancelled)]),
-                };
-                testpoint::at(step);
-                self.close(&ending, words, blank).await
+                testpoint::at(match ending.outcome {
+                    Outcome::Succeeded => "rS",
+                    Outcome::Failed => "rP",
+                    Outcome::Cancelled => "rC",
+                });
+                self.close(&ending, blank).await
             }
             Attempt::Failed(exit, mut ending) => {
                 ending.attempt = self.claim.attempt;
                 testpoint::at("rF");
-                let said = self.voice.ended(Kind::AttemptFailed, record, &ending, self.voice.now()).await;
+                let said = self
+                    .voice
+                    .ended(Kind::AttemptFailed, record, &ending, self.voice.now())
+                    .await;
                 self.warn("the end of the attempt could not be said", said);
                 (exit, blank.ended(Verdict::AttemptFailed, &ending, false))
             }
@@ -192,19 +216,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn close(&self, ending: &Ending, words: &[(&str, Kind)], blank: Termination) -> Ended {
+    async fn close(&self, ending: &Ending, blank: Termination) -> Ended {
         let (queue, unit, log) = (&self.settings.queue.name, &self.settings.place.unit, self.settings.log);
         let own = exit_of(ending.outcome);
         let verdict = Verdict::Run(ending.outcome);
         match closing::close(&self.claims, queue, unit, ending, &self.voice).await {
             Ok(Closing::Recorded(closed)) => {
-                closing::say(&self.claims, &closed, ending, words, &self.voice, log).await;
+                closing::say(&self.claims, &closed, ending, &self.voice, log).await;
                 (own, blank.ended(verdict, ending, true))
             }
             Ok(Closing::Closed(outcome)) => (exit_of(outcome), blank.recorded(Some(outcome))),
             Ok(Closing::Superseded) => (own, blank.ended(verdict, ending, false)),
             Err(away) => {
-                log.error("the outcome could not be recorded; it is in the termination message", &[("error", &away.0)]);
+                log.error(
+                    "the outcome could not be recorded; it is in the termination message",
+                    &[("error", &away.0)],
+                );
                 (own, blank.ended(verdict, ending, false))
             }
         }
@@ -216,7 +243,11 @@ impl<'a> Run<'a> {
         }
         let record = &held.record;
         let key = names::output_key(&record.queue, &record.job_id, record.run, self.claim.attempt);
-        let kept = self.stream.hurried(OUTPUT_PATIENCE).put(names::BUCKET_OUTPUT, &key, output).await;
+        let kept = self
+            .stream
+            .hurried(OUTPUT_PATIENCE)
+            .put(names::BUCKET_OUTPUT, &key, output)
+            .await;
         self.warn("the output could not be kept", kept);
     }
 

@@ -85,12 +85,20 @@ impl Settings {
             place: r.place(),
             nats_url: r.required("TALLYMAN_NATS_URL"),
             nats_credentials: r.file("TALLYMAN_NATS_CREDS"),
-            dir: r.text("TALLYMAN_DIR").map_or_else(|| PathBuf::from("/tallyman"), PathBuf::from),
+            dir: r
+                .text("TALLYMAN_DIR")
+                .map_or_else(|| PathBuf::from("/tallyman"), PathBuf::from),
             termination_log: termination_log(lookup),
-            receive: r.seconds("TALLYMAN_RECEIVE_SECONDS", 0, 20).unwrap_or(Duration::from_secs(10)),
-            grace: r.seconds("TALLYMAN_GRACE_SECONDS", 0, 3600).unwrap_or(Duration::from_secs(25)),
+            receive: r
+                .seconds("TALLYMAN_RECEIVE_SECONDS", 0, 20)
+                .unwrap_or(Duration::from_secs(10)),
+            grace: r
+                .seconds("TALLYMAN_GRACE_SECONDS", 0, 3600)
+                .unwrap_or(Duration::from_secs(25)),
             timeout: r.seconds("TALLYMAN_TIMEOUT_SECONDS", 1, 7 * 24 * 3600),
-            patience: r.seconds("TALLYMAN_PATIENCE_SECONDS", 0, 3600).unwrap_or(Duration::from_mins(1)),
+            patience: r
+                .seconds("TALLYMAN_PATIENCE_SECONDS", 0, 3600)
+                .unwrap_or(Duration::from_mins(1)),
             store_dir: r.set("TALLYMAN_STORE_DIR"),
             data_dir: r.set("TALLYMAN_DATA_DIR"),
             log: r.log(),
@@ -99,7 +107,11 @@ impl Settings {
                 None => return Err(r.faults.join("; ")),
             },
         };
-        if r.faults.is_empty() { Ok(settings) } else { Err(r.faults.join("; ")) }
+        if r.faults.is_empty() {
+            Ok(settings)
+        } else {
+            Err(r.faults.join("; "))
+        }
     }
 }
 
@@ -149,7 +161,9 @@ impl Reader<'_> {
     fn label(&mut self, name: &str) -> String {
         let text = self.text(name).unwrap_or_default();
         if !text.is_empty() && !valid_label(&text, MAX_NAME_BYTES) {
-            self.faults.push(format!("{name} must be printable ASCII without spaces, at most {MAX_NAME_BYTES}"));
+            self.faults.push(format!(
+                "{name} must be printable ASCII without spaces, at most {MAX_NAME_BYTES}"
+            ));
         }
         text
     }
@@ -181,7 +195,9 @@ impl Reader<'_> {
         }
         let config = self.file("TALLYMAN_CONFIG")?;
         let queue = Queue::decode(config.as_bytes(), &name);
-        queue.map_err(|fault| self.faults.push(format!("TALLYMAN_CONFIG {fault}"))).ok()
+        queue
+            .map_err(|fault| self.faults.push(format!("TALLYMAN_CONFIG {fault}")))
+            .ok()
     }
 
     fn place(&mut self) -> Place {
@@ -197,9 +213,12 @@ impl Reader<'_> {
     }
 
     fn log(&mut self) -> Log {
-        let level = self.text("TALLYMAN_LOG").map_or(Some(Level::Warn), |word| Level::parse(&word));
+        let level = self
+            .text("TALLYMAN_LOG")
+            .map_or(Some(Level::Warn), |word| Level::parse(&word));
         if level.is_none() {
-            self.faults.push("TALLYMAN_LOG must be error, warn, info or debug".to_owned());
+            self.faults
+                .push("TALLYMAN_LOG must be error, warn, info or debug".to_owned());
         }
         Log::down_to(level.unwrap_or(Level::Warn))
     }

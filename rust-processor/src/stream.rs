@@ -104,7 +104,9 @@ impl Stream {
         if let Some(trace) = trace_parent {
             headers.insert(names::HEADER_TRACE_PARENT, trace);
         }
-        self.stored(&format!("say {}", event.kind), subject, headers, body).await.map(|_| ())
+        self.stored(&format!("say {}", event.kind), subject, headers, body)
+            .await
+            .map(|_| ())
     }
 
     /// Reads a key from the leader.
@@ -124,7 +126,8 @@ impl Stream {
 
     /// Writes a key if its revision is still the expected one.
     pub async fn swap(&self, bucket: &str, key: &str, value: Vec<u8>, expected: u64) -> Result<Swap, Away> {
-        self.compare_and_set(bucket, key, value.into(), expected, HeaderMap::new()).await
+        self.compare_and_set(bucket, key, value.into(), expected, HeaderMap::new())
+            .await
     }
 
     /// Deletes a key if its revision is still the expected one.
@@ -158,12 +161,17 @@ impl Stream {
     /// Writes a key, whatever it held.
     pub async fn put(&self, bucket: &str, key: &str, value: Vec<u8>) -> Result<(), Away> {
         let subject = names::bucket_subject(bucket, key);
-        self.stored(&format!("put {bucket} {key}"), subject, HeaderMap::new(), value.into()).await.map(|_| ())
+        self.stored(&format!("put {bucket} {key}"), subject, HeaderMap::new(), value.into())
+            .await
+            .map(|_| ())
     }
 
     /// Publishes to whoever listens; nobody answers, nothing is stored.
     pub async fn tell(&self, subject: String, body: Vec<u8>) -> Result<(), Away> {
-        self.client.publish(subject, body.into()).await.map_err(|e| Away(described(&e)))
+        self.client
+            .publish(subject, body.into())
+            .await
+            .map_err(|e| Away(described(&e)))
     }
 
     /// Listens to the changes of a key, from now on, while the connection holds.
@@ -199,9 +207,15 @@ impl Stream {
 
 impl Stored {
     fn entry(&self) -> Result<Entry, String> {
-        let bytes = |text: &str| STANDARD.decode(text).map_err(|e| format!("an answer that is no base64: {e}"));
+        let bytes = |text: &str| {
+            STANDARD
+                .decode(text)
+                .map_err(|e| format!("an answer that is no base64: {e}"))
+        };
         let headers = String::from_utf8_lossy(&bytes(&self.hdrs)?).into_owned();
-        let deleted = headers.lines().any(|line| line.starts_with("KV-Operation:") || line.starts_with("Nats-Marker-Reason:"));
+        let deleted = headers
+            .lines()
+            .any(|line| line.starts_with("KV-Operation:") || line.starts_with("Nats-Marker-Reason:"));
         let value = if deleted { None } else { Some(bytes(&self.data)?.into()) };
         Ok(Entry {
             value,
@@ -232,9 +246,9 @@ fn options(credentials: Option<&str>) -> Result<ConnectOptions, String> {
         });
     match credentials {
         None => Ok(options),
-        Some(text) if text.contains("-----BEGIN NATS USER JWT-----") => {
-            options.credentials(text).map_err(|e| format!("TALLYMAN_NATS_CREDS: {e}"))
-        }
+        Some(text) if text.contains("-----BEGIN NATS USER JWT-----") => options
+            .credentials(text)
+            .map_err(|e| format!("TALLYMAN_NATS_CREDS: {e}")),
         Some(seed) => Ok(options.nkey(seed.trim().to_owned())),
     }
 }

@@ -158,12 +158,19 @@ mod tests {
         let want = r#"{"v":1,"unit":"u","attempt":2,"outcome":"succeeded","exitCode":0,"recorded":true,"durationMs":12,"result":{"a":1}}"#;
         assert_eq!(String::from_utf8(said.fitted()).unwrap(), want);
         let none = Termination::none("u", "nothing to do").fitted();
-        assert_eq!(none, br#"{"v":1,"unit":"u","outcome":"none","message":"nothing to do","recorded":false}"#);
+        assert_eq!(
+            none,
+            br#"{"v":1,"unit":"u","outcome":"none","message":"nothing to do","recorded":false}"#
+        );
     }
 
     #[test]
     fn it_always_fits() {
-        for (message, result) in [("x".repeat(9000), 4000), ("\u{1}".repeat(9000), 4000), (String::new(), 4000)] {
+        for (message, result) in [
+            ("x".repeat(9000), 4000),
+            ("\u{1}".repeat(9000), 4000),
+            (String::new(), 4000),
+        ] {
             let result = Some(Json::string(&"r".repeat(result)));
             let said = Termination::none("u", "").ended(Verdict::AttemptFailed, &ending(&message, result), false);
             let bytes = said.fitted();

@@ -53,15 +53,21 @@ fn vectors(kind: &str, folder: &str) -> Vec<Vector> {
         })
         .collect();
     assert!(!all.is_empty(), "{place} is empty");
-    let generated: Vec<Generated> = serde_json::from_slice(&fs::read(testdata().join("generated.json")).unwrap()).unwrap();
+    let generated: Vec<Generated> =
+        serde_json::from_slice(&fs::read(testdata().join("generated.json")).unwrap()).unwrap();
     assert!(!generated.is_empty(), "generated.json is empty");
-    all.extend(generated.into_iter().filter(|g| Path::new(&g.name).parent() == Some(Path::new(&place))).map(|g| {
-        let text = g.prefix + &g.repeat.repeat(g.count) + &g.middle + &g.close.repeat(g.count) + &g.suffix;
-        Vector {
-            path: g.name,
-            bytes: text.into_bytes(),
-        }
-    }));
+    all.extend(
+        generated
+            .into_iter()
+            .filter(|g| Path::new(&g.name).parent() == Some(Path::new(&place)))
+            .map(|g| {
+                let text = g.prefix + &g.repeat.repeat(g.count) + &g.middle + &g.close.repeat(g.count) + &g.suffix;
+                Vector {
+                    path: g.name,
+                    bytes: text.into_bytes(),
+                }
+            }),
+    );
     all
 }
 
@@ -91,7 +97,10 @@ fn accepted(bytes: &[u8], codec: Codec, same: bool) -> Result<(), String> {
     }
     match codec(&encoded) {
         Ok(Ok(again)) if again == encoded => Ok(()),
-        other => Err(format!("encoded again it is {:?}", other.map(|again| again.map(String::from_utf8)))),
+        other => Err(format!(
+            "encoded again it is {:?}",
+            other.map(|again| again.map(String::from_utf8))
+        )),
     }
 }
 

@@ -37,7 +37,10 @@ fn envelope(body: &[u8], queue: &str) -> Sorted {
     match Task::decode(body) {
         Ok(task) if task.queue != queue => {
             // Its records would stand under the keys of a queue whose books are none of ours.
-            Sorted::Never(format!("invalid_value: queue: is {:?}, but it was received from {queue:?}", task.queue))
+            Sorted::Never(format!(
+                "invalid_value: queue: is {:?}, but it was received from {queue:?}",
+                task.queue
+            ))
         }
         Ok(task) => Sorted::Task(Box::new(task), body.to_vec()),
         Err(fault) if fault.code == Code::UnknownVersion => Sorted::NotYet,

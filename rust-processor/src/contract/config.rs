@@ -63,11 +63,18 @@ impl Queue {
         let mut names = BTreeSet::new();
         for kind in &self.types {
             if !valid_token(&kind.name) || !names.insert(&kind.name) {
-                return Err(format!("queue {:?}: type {:?} is no name or stands twice", self.name, kind.name));
+                return Err(format!(
+                    "queue {:?}: type {:?} is no name or stands twice",
+                    self.name, kind.name
+                ));
             }
         }
         if self.job_type(self.default_type()).is_none() {
-            return Err(format!("queue {:?}: there is no default type {:?}", self.name, self.default_type()));
+            return Err(format!(
+                "queue {:?}: there is no default type {:?}",
+                self.name,
+                self.default_type()
+            ));
         }
         Ok(())
     }
@@ -75,7 +82,11 @@ impl Queue {
     /// What a foreign message is.
     pub fn default_type(&self) -> &str {
         let first = self.types.first().map_or("", |kind| &kind.name);
-        if self.default_type.is_empty() { first } else { &self.default_type }
+        if self.default_type.is_empty() {
+            first
+        } else {
+            &self.default_type
+        }
     }
 
     /// How long SQS hides a received message.
@@ -141,7 +152,10 @@ mod tests {
             (CONFIG, "has no queue \"mine\"; it has other, default"),
             (r#"{"queues":[{"name":"mine","types":[]}]}"#, "no default type"),
             (r#"{"queues":[{"name":"mine","types":[{"name":"a b"}]}]}"#, "is no name"),
-            (r#"{"queues":[{"name":"mine","types":[{"name":"a","timeout":"3 s"}]}]}"#, "not a duration"),
+            (
+                r#"{"queues":[{"name":"mine","types":[{"name":"a","timeout":"3 s"}]}]}"#,
+                "not a duration",
+            ),
         ];
         for (config, want) in table {
             let fault = Queue::decode(config.as_bytes(), "mine").unwrap_err();

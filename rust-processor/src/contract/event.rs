@@ -141,13 +141,21 @@ impl Event {
 
     /// Where the event is published.
     pub fn subject(&self) -> String {
-        let job_type = if self.kind.of_unit() { names::NO_TYPE } else { &self.data.job_type };
+        let job_type = if self.kind.of_unit() {
+            names::NO_TYPE
+        } else {
+            &self.data.job_type
+        };
         names::event_subject(&self.data.queue, job_type, self.kind, self.about())
     }
 
     /// The job, or the unit for a unit's fact.
     fn about(&self) -> &str {
-        if self.kind.of_unit() { &self.data.unit } else { &self.data.job_id }
+        if self.kind.of_unit() {
+            &self.data.unit
+        } else {
+            &self.data.job_id
+        }
     }
 
     /// Writes the event, its texts cut to their limits, and refuses one that [`Event::decode`] would refuse.
@@ -208,7 +216,9 @@ impl Event {
 
 fn read_kind(o: &mut Object) -> Option<Kind> {
     let said = o.text("type", true, 128);
-    let name = said.strip_prefix(TYPE_PREFIX).and_then(|rest| rest.strip_suffix(TYPE_VERSION));
+    let name = said
+        .strip_prefix(TYPE_PREFIX)
+        .and_then(|rest| rest.strip_suffix(TYPE_VERSION));
     let kind = name.and_then(Kind::parse);
     if kind.is_none() {
         let message = format!("{:?} is not known here", text::cut(&said, 80));

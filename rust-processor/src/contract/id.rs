@@ -38,10 +38,12 @@ pub fn derived_id(parts: [&str; 3]) -> String {
 /// Names one receiving of a message in the id of a unit's fact: 16 hexadecimal digits.
 pub fn receipt_hash(receipt: &str) -> String {
     let hash: [u8; 32] = Sha256::digest(receipt).into();
-    hash.into_iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        hex(&mut text, byte);
-        text
-    })
+    hash.into_iter()
+        .take(8)
+        .fold(String::with_capacity(16), |mut text, byte| {
+            hex(&mut text, byte);
+            text
+        })
 }
 
 fn hex(text: &mut String, byte: u8) {
@@ -61,7 +63,9 @@ pub fn valid_job_id(text: &str) -> bool {
 /// Whether `text` may be one token of a subject and of a key.
 pub fn valid_token(text: &str) -> bool {
     (1..=MAX_TOKEN).contains(&text.len())
-        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-')
 }
 
 /// Whether `text` is 1 to `limit` printable ASCII characters without spaces.

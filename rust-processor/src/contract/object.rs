@@ -84,7 +84,11 @@ impl<'a> Object<'a> {
             return Err(Fault::new(Code::DuplicateKey, field(), "stands twice"));
         }
         if self.fields.len() == MAX_FIELDS {
-            return Err(Fault::new(Code::TooLarge, field(), format!("more than {MAX_FIELDS} fields")));
+            return Err(Fault::new(
+                Code::TooLarge,
+                field(),
+                format!("more than {MAX_FIELDS} fields"),
+            ));
         }
         self.fields.push((key, raw));
         Ok(())
@@ -213,7 +217,10 @@ impl<'a> Object<'a> {
             self.fail(Code::WrongType, key, "must be an integer");
             return 0;
         }
-        let number = raw.parse().ok().filter(|n| !raw.starts_with('-') && (least..=most).contains(n));
+        let number = raw
+            .parse()
+            .ok()
+            .filter(|n| !raw.starts_with('-') && (least..=most).contains(n));
         if number.is_none() {
             self.fail(Code::InvalidValue, key, format!("must be {least} to {most}"));
         }
@@ -245,7 +252,11 @@ impl<'a> Object<'a> {
             None => self.fail(Code::InvalidValue, key, "must be base64"),
             Some(length) if length < least => self.fail(Code::InvalidValue, key, "is empty"),
             Some(length) if length > most => {
-                self.fail(Code::TooLarge, key, format!("{length} bytes, at most {most} are allowed"));
+                self.fail(
+                    Code::TooLarge,
+                    key,
+                    format!("{length} bytes, at most {most} are allowed"),
+                );
             }
             Some(_) => {}
         }
@@ -263,11 +274,17 @@ impl<'a> Object<'a> {
         }
         let items = scan::items(raw);
         if items.len() > count {
-            self.fail(Code::TooLarge, key, format!("{}, at most {count} are allowed", items.len()));
+            self.fail(
+                Code::TooLarge,
+                key,
+                format!("{}, at most {count} are allowed", items.len()),
+            );
             return Vec::new();
         }
         let items = items.into_iter().enumerate();
-        items.map(|(i, item)| self.item(&format!("{key}[{i}]"), item, &check, form)).collect()
+        items
+            .map(|(i, item)| self.item(&format!("{key}[{i}]"), item, &check, form))
+            .collect()
     }
 
     fn item(&mut self, key: &str, raw: &'a str, check: impl Fn(&str) -> bool, form: &str) -> String {
@@ -285,7 +302,11 @@ impl<'a> Object<'a> {
     pub fn json(&mut self, key: &str, limit: usize) -> Option<Json> {
         let raw = self.raw(key)?;
         if raw.len() > limit {
-            self.fail(Code::TooLarge, key, format!("{} bytes, at most {limit} are allowed", raw.len()));
+            self.fail(
+                Code::TooLarge,
+                key,
+                format!("{} bytes, at most {limit} are allowed", raw.len()),
+            );
             return None;
         }
         Json::parse(raw)

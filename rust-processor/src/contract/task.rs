@@ -88,7 +88,9 @@ impl Task {
             foreign: false,
             submitted_at: o.time("submittedAt", true).unwrap_or(Time::at_milli(0)),
             submitter: o.label("submitter", true, MAX_SUBMITTER),
-            source: o.word("source", true, TaskSource::parse, sources).unwrap_or(TaskSource::Foreign),
+            source: o
+                .word("source", true, TaskSource::parse, sources)
+                .unwrap_or(TaskSource::Foreign),
             schedule: o.token("schedule", false),
             scheduled_for: o.time("scheduledFor", false),
             not_before: o.time("notBefore", false),
@@ -104,7 +106,11 @@ impl Task {
         let raw = o.raw("payload"); // null is a payload like any other
         match raw {
             Some(_) if o.has("payloadBase64") => {
-                o.fail(Code::InvalidValue, "payloadBase64", "stands beside payload; one of the two");
+                o.fail(
+                    Code::InvalidValue,
+                    "payloadBase64",
+                    "stands beside payload; one of the two",
+                );
             }
             _ if o.has("payloadBase64") => {
                 self.payload = o.bytes("payloadBase64", true, 0, MAX_PAYLOAD_BYTES).unwrap_or_default();
@@ -112,7 +118,11 @@ impl Task {
             }
             None => o.fail(Code::MissingField, "payload", "is required"),
             Some(_) if size > MAX_TASK_BYTES => {
-                o.fail(Code::TooLarge, "", format!("{size} bytes, at most {MAX_TASK_BYTES} are allowed"));
+                o.fail(
+                    Code::TooLarge,
+                    "",
+                    format!("{size} bytes, at most {MAX_TASK_BYTES} are allowed"),
+                );
             }
             Some(raw) => self.payload = raw.as_bytes().to_vec(),
         }

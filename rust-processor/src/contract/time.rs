@@ -36,7 +36,10 @@ impl Time {
         }
         let number = |from: usize, to: usize| -> Option<i64> {
             let digits = text.get(from..to)?;
-            digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
+            digits
+                .bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| digits.parse().ok())?
         };
         let days = days_from_civil(number(0, 4)?, number(5, 7)?, number(8, 10)?);
         let seconds = (number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?;
@@ -50,7 +53,11 @@ impl fmt::Display for Time {
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MS));
         let ms = self.0.rem_euclid(DAY_MS);
         let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", ms % 1000)
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+            ms % 1000
+        )
     }
 }
 
@@ -96,7 +103,10 @@ mod tests {
         ] {
             assert_eq!(Time::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(Time::parse("2026-11-21T16:00:00.000Z").unwrap().milli(), 1_795_276_800_000);
+        assert_eq!(
+            Time::parse("2026-11-21T16:00:00.000Z").unwrap().milli(),
+            1_795_276_800_000
+        );
     }
 
     #[test]

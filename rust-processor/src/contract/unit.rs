@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::error::{Fault, encoded};
 use super::event::{base64, is_zero};
-use super::json::Json;
 use super::id::valid_token;
+use super::json::Json;
 use super::object::{Object, TOKEN};
 use super::time::Time;
 use super::words::{Outcome, Reason, UnitState};

@@ -74,13 +74,22 @@ pub fn environment(
         path("TALLYMAN_RESULT_FILE", &files.result),
         path("TALLYMAN_PROGRESS_FILE", &files.progress),
     ]);
-    let passed = [("TALLYMAN_STORE_DIR", &settings.store_dir), ("TALLYMAN_DATA_DIR", &settings.data_dir)];
-    all.extend(passed.into_iter().filter_map(|(name, value)| Some((OsString::from(name), value.clone()?))));
+    let passed = [
+        ("TALLYMAN_STORE_DIR", &settings.store_dir),
+        ("TALLYMAN_DATA_DIR", &settings.data_dir),
+    ];
+    all.extend(
+        passed
+            .into_iter()
+            .filter_map(|(name, value)| Some((OsString::from(name), value.clone()?))),
+    );
     all
 }
 
 fn withheld(name: &OsStr) -> bool {
-    WITHHELD.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
+    WITHHELD
+        .iter()
+        .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()))
 }
 
 /// The child at work.
@@ -136,10 +145,18 @@ impl Child {
             tokio::spawn(async move { stdin.write_all(&payload).await });
         }
         if let Some(stdout) = process.stdout.take() {
-            pipes.push(tokio::spawn(shared.clone().drain(Pipe::Out, stdout, tokio::io::stdout())));
+            pipes.push(tokio::spawn(shared.clone().drain(
+                Pipe::Out,
+                stdout,
+                tokio::io::stdout(),
+            )));
         }
         if let Some(stderr) = process.stderr.take() {
-            pipes.push(tokio::spawn(shared.clone().drain(Pipe::Err, stderr, tokio::io::stderr())));
+            pipes.push(tokio::spawn(shared.clone().drain(
+                Pipe::Err,
+                stderr,
+                tokio::io::stderr(),
+            )));
         }
         let id = process.id().and_then(|id| i32::try_from(id).ok());
         Self {
@@ -178,7 +195,11 @@ impl Child {
                 break;
             }
             self.signal(Signal::KILL);
-            self.pipes = if last { Vec::new() } else { pipes.into_iter().filter(|pipe| !pipe.is_finished()).collect() };
+            self.pipes = if last {
+                Vec::new()
+            } else {
+                pipes.into_iter().filter(|pipe| !pipe.is_finished()).collect()
+            };
         }
         self.shared.take()
     }
@@ -194,6 +215,9 @@ impl Child {
 fn command(kind: &JobType) -> io::Result<(OsString, Vec<OsString>)> {
     match kind.command.split_first() {
         Some((program, arguments)) => Ok((program.into(), arguments.iter().map(OsString::from).collect())),
-        None => Ok((std::env::current_exe()?.into(), vec!["work".into(), kind.name.clone().into()])),
+        None => Ok((
+            std::env::current_exe()?.into(),
+            vec!["work".into(), kind.name.clone().into()],
+        )),
     }
 }

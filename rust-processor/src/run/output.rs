@@ -36,7 +36,9 @@ impl Printed {
         self.end.drain(..old);
         self.end.extend(fresh);
         if pipe == Pipe::Err {
-            bytes.split_inclusive(|byte| *byte == b'\n').for_each(|part| self.add_line(part));
+            bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .for_each(|part| self.add_line(part));
         }
     }
 
@@ -59,7 +61,11 @@ impl Printed {
     /// The last line on stderr that is not empty.
     pub fn last_words(&self) -> String {
         let open = self.line.trim_ascii();
-        let line = if open.is_empty() { self.last_line.trim_ascii() } else { open };
+        let line = if open.is_empty() {
+            self.last_line.trim_ascii()
+        } else {
+            open
+        };
         text::cut(&String::from_utf8_lossy(line), MAX_MESSAGE_BYTES)
     }
 
@@ -67,7 +73,11 @@ impl Printed {
     pub fn tail(&self) -> String {
         let skipped = self.end.len().saturating_sub(MAX_TAIL_BYTES);
         let bytes: Vec<u8> = self.end.range(skipped..).copied().collect();
-        let cut_in = if skipped > 0 { bytes.iter().take_while(|byte| **byte & 0xC0 == 0x80).count() } else { 0 };
+        let cut_in = if skipped > 0 {
+            bytes.iter().take_while(|byte| **byte & 0xC0 == 0x80).count()
+        } else {
+            0
+        };
         let text = String::from_utf8_lossy(bytes.get(cut_in..).unwrap_or_default());
         text::cut_tail(&text, MAX_TAIL_BYTES).to_owned()
     }

@@ -32,7 +32,8 @@ struct Told<'a> {
     at: Time,
 }
 
-/// A line of the progress file: `<done>/<total> <message>`, or any other text as a message.
+/// A line of the progress file: `<done>/<total> <message>`, `<done> <message>`, `<percent>% <message>`, or any other text
+/// as a message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,25 +50,36 @@ impl Line {
     fn parse(line: &str) -> Self {
         let line = line.trim();
         let (count, message) = line.split_once(' ').unwrap_or((line, ""));
-        let numbers = count.split_once('/').and_then(|(done, total)| Some((done.parse().ok()?, total.parse().ok()?)));
-        let Some((done, total)) = numbers else {
-            return Self {
-                message: text::cut(line, MAX_MESSAGE),
-                ..Self::default()
-            };
-        };
+        let (counted, message) = Self::counted(count).map_or((Self::default(), line), |counted| (counted, message));
         Self {
-            done: Some(done),
-            total: Some(total),
-            percent: percent(done, total),
             message: text::cut(message.trim(), MAX_MESSAGE),
+            ..counted
         }
+    }
+
+    fn counted(count: &str) -> Option<Self> {
+        let mut line = Self::default();
+        if let Some(percent) = count.strip_suffix('%') {
+            line.percent = Some(tenths(percent.parse().ok().filter(|share: &f64| share.is_finite())?));
+            return Some(line);
+        }
+        let (done, total) = count
+            .split_once('/')
+            .map_or((count, None), |(done, total)| (done, Some(total)));
+        let done: u64 = done.parse().ok()?;
+        line.done = Some(done);
+        line.total = total.map(str::parse).transpose().ok()?;
+        line.percent = line
+            .total
+            .filter(|total| *total > 0)
+            .map(|total| tenths(done as f64 * 100.0 / total as f64));
+        Some(line)
     }
 }
 
-fn percent(done: u64, total: u64) -> Option<f64> {
-    let share = (total > 0).then(|| done as f64 / total as f64)?;
-    Some((share.min(1.0) * 1000.0).round() / 10.0)
+/// Percent to one place, 0 to 100.
+fn tenths(percent: f64) -> f64 {
+    (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0
 }
 
 /// The end of a growing file.
@@ -153,9 +165,23 @@ mod tests {
     #[test]
     fn lines_are_understood() {
         let line = Line::parse("3/8 rows\n");
-        assert_eq!((line.done, line.total, line.percent, line.message.as_str()), (Some(3), Some(8), Some(37.5), "rows"));
+        assert_eq!(
+            (line.done, line.total, line.percent, line.message.as_str()),
+            (Some(3), Some(8), Some(37.5), "rows")
+        );
         assert_eq!(Line::parse("9/8").percent, Some(100.0));
         assert_eq!(Line::parse("1/0 no end").percent, None);
+        let open = Line::parse("512 rows so far");
+        assert_eq!(
+            (open.done, open.total, open.message.as_str()),
+            (Some(512), None, "rows so far")
+        );
+        let share = Line::parse("33.333% of it");
+        assert_eq!(
+            (share.done, share.percent, share.message.as_str()),
+            (None, Some(33.3), "of it")
+        );
+        assert_eq!(Line::parse("NaN% x").message, "NaN% x");
         let odd = Line::parse("half/way there");
         assert_eq!((odd.done, odd.message.as_str()), (None, "half/way there"));
         assert!(Line::parse(&"x".repeat(9999)).message.len() <= MAX_MESSAGE);

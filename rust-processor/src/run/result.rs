@@ -24,10 +24,16 @@ pub fn read(path: &Path) -> Result<Option<Json>, String> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let json = if bytes.len() > MAX_RESULT_BYTES { None } else { Json::parse(&text) };
+    let json = if bytes.len() > MAX_RESULT_BYTES {
+        None
+    } else {
+        Json::parse(&text)
+    };
     let json = json.unwrap_or_else(|| Json::string(&text));
     if json.as_str().len() > MAX_RESULT_BYTES {
-        return Err(format!("the result is larger than {MAX_RESULT_BYTES} bytes, the most that a job's document holds"));
+        return Err(format!(
+            "the result is larger than {MAX_RESULT_BYTES} bytes, the most that a job's document holds"
+        ));
     }
     if json.depth() > MAX_DEPTH {
         return Err(format!("the result is nested deeper than {MAX_DEPTH} levels"));
@@ -62,7 +68,11 @@ mod tests {
         assert!(left(fits.as_bytes()).is_ok());
         assert!(left(format!("{fits} ").as_bytes()).unwrap_err().contains("32768 bytes"));
         assert!(left("\n".repeat(20_000).as_bytes()).unwrap().is_none());
-        assert!(left("\t.".repeat(16_000).as_bytes()).unwrap_err().contains("32768 bytes"));
+        assert!(
+            left("\t.".repeat(16_000).as_bytes())
+                .unwrap_err()
+                .contains("32768 bytes")
+        );
         let deep = "[".repeat(511) + &"]".repeat(511);
         assert!(left(deep.as_bytes()).unwrap_err().contains("510 levels"));
     }

@@ -68,7 +68,11 @@ pub fn judge(
     let status = match end {
         End::Exited(status) => status,
         End::TimedOut(limit) => {
-            let mut ending = ending(Outcome::Failed, Some(Reason::Timeout), Some(Exit::Timeout.code().into()));
+            let mut ending = ending(
+                Outcome::Failed,
+                Some(Reason::Timeout),
+                Some(Exit::Timeout.code().into()),
+            );
             ending.message = format!("stopped after its timeout of {} s", limit.as_secs_f64());
             return Attempt::Failed(Exit::Timeout, with(ending, printed, duration));
         }
@@ -84,7 +88,11 @@ pub fn judge(
         let mut ending = ending(Outcome::Failed, Some(reason), Some(code.into()));
         ending.message = why(status, printed);
         let ending = with(ending, printed, duration);
-        if outcome_of_run { Attempt::Worked(ending) } else { Attempt::Failed(exit, ending) }
+        if outcome_of_run {
+            Attempt::Worked(ending)
+        } else {
+            Attempt::Failed(exit, ending)
+        }
     };
     match code {
         0 => match left {
@@ -149,7 +157,13 @@ mod tests {
 
     fn judged(raw_status: i32, builtin: bool) -> (Option<u8>, Option<Reason>, Option<i64>) {
         let status = ExitStatus::from_raw(raw_status);
-        let attempt = judge(End::Exited(status), builtin, &Printed::default(), Ok(None), Duration::from_secs(1));
+        let attempt = judge(
+            End::Exited(status),
+            builtin,
+            &Printed::default(),
+            Ok(None),
+            Duration::from_secs(1),
+        );
         match attempt {
             Attempt::Worked(ending) => (None, ending.reason, ending.exit_code),
             Attempt::Failed(exit, ending) => (Some(exit.code()), ending.reason, ending.exit_code),
@@ -167,7 +181,10 @@ mod tests {
         assert_eq!(judged(exit(101), true), (Some(101), Some(Reason::Panic), Some(101)));
         assert_eq!(judged(exit(101), false), (Some(1), Some(Reason::AppExit), Some(101)));
         for code in [2, 64, 75, 86, 124, 143, 255] {
-            assert_eq!(judged(exit(code), true), (Some(1), Some(Reason::AppExit), Some(code.into())));
+            assert_eq!(
+                judged(exit(code), true),
+                (Some(1), Some(Reason::AppExit), Some(code.into()))
+            );
         }
         assert_eq!(judged(9, false), (Some(1), Some(Reason::AppExit), Some(137)));
     }

@@ -50,7 +50,9 @@ pub struct Watch {
 impl Watch {
     /// Begins to listen.
     pub async fn of(stream: &Stream, claims: Claims, queue: &str, place: &Place) -> Result<Self, Away> {
-        let changes = stream.changes(names::BUCKET_CLAIMS, &names::unit_key(queue, &place.unit)).await?;
+        let changes = stream
+            .changes(names::BUCKET_CLAIMS, &names::unit_key(queue, &place.unit))
+            .await?;
         Ok(Self {
             claims,
             changes,

@@ -36,7 +36,9 @@ pub(super) fn skip_string(bytes: &[u8], start: usize) -> usize {
 /// The index of the first byte from `start` on that is no white space.
 pub(super) fn skip_space(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+    let space = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
     start + space.count()
 }
 
@@ -61,7 +63,9 @@ pub(super) fn skip_value(bytes: &[u8], start: usize) -> usize {
 
 fn skip_scalar(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    let scalar = rest.iter().take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'));
+    let scalar = rest
+        .iter()
+        .take_while(|byte| !matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'));
     start + scalar.count()
 }
 
@@ -139,7 +143,11 @@ pub(in crate::contract) fn compact(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     let mut at = skip_space(bytes, 0);
     while let Some(byte) = bytes.get(at) {
-        let end = if *byte == b'"' { skip_string(bytes, at) + 1 } else { at + 1 };
+        let end = if *byte == b'"' {
+            skip_string(bytes, at) + 1
+        } else {
+            at + 1
+        };
         text.push_str(json.get(at..end).unwrap_or_default());
         at = skip_space(bytes, end);
     }
@@ -179,12 +187,18 @@ mod tests {
 
     #[test]
     fn only_white_space_between_tokens_goes() {
-        assert_eq!(compact(" { \"a b\\\"\" : [ 1 ,\t-2e+3 ] ,\r\n\"ä\":null } "), r#"{"a b\"":[1,-2e+3],"ä":null}"#);
+        assert_eq!(
+            compact(" { \"a b\\\"\" : [ 1 ,\t-2e+3 ] ,\r\n\"ä\":null } "),
+            r#"{"a b\"":[1,-2e+3],"ä":null}"#
+        );
     }
 
     #[test]
     fn lists_are_cut_into_their_items() {
         assert_eq!(items("[ ]"), Vec::<&str>::new());
-        assert_eq!(items(r#"[ "a" ,1.5, {"b":[1,2]} ,[ ] ]"#), [r#""a""#, "1.5", r#"{"b":[1,2]}"#, "[ ]"]);
+        assert_eq!(
+            items(r#"[ "a" ,1.5, {"b":[1,2]} ,[ ] ]"#),
+            [r#""a""#, "1.5", r#"{"b":[1,2]}"#, "[ ]"]
+        );
     }
 }

@@ -1,0 +1,292 @@
+//! Death at every step of the protocol, and what the next pods of the unit make of it.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::mpsc;
+
+use serde_json::json;
+use tallyman_processor::contract::{Outcome, UnitState};
+
+use super::world::{DEADLINE, Pod, World, shell};
+
+/// A pod that dies at a step.
+fn dies<'a>(world: &'a World, unit: &str, container: &str, step: &str) -> Pod<'a> {
+    let pod = world.pod(unit);
+    if container == "run" {
+        pod.claim(0);
+    }
+    let pod = pod.with("TALLYMAN_TEST_CRASH", step);
+    let ended = pod.output(container).status;
+    assert_eq!(ended.signal(), Some(9), "{container} never came to {step}: {ended}");
+    pod
+}
+
+/// A job that leaves a line in a file each time that its work is done.
+fn counted(world: &World) -> (String, PathBuf) {
+    let done = world.path("done");
+    (format!("echo x >> {}", done.display()), done)
+}
+
+fn lines(path: &PathBuf) -> usize {
+    fs::read_to_string(path).unwrap_or_default().lines().count()
+}
+
+/// The next pod of the unit, which has time for a message to become visible again.
+fn next<'a>(world: &'a World, unit: &str) -> Pod<'a> {
+    let pod = world.pod(unit).with("TALLYMAN_RECEIVE_SECONDS", "10");
+    pod.claim(0);
+    pod
+}
+
+#[test]
+fn death_at_any_step_of_a_claim_loses_nothing() {
+    for (foreign, steps) in [
+        (false, &["c1", "c2", "c3", "c4", "c5d", "c5m", "c5s", "claimed"][..]),
+        (true, &["c3", "cF", "c4", "c5d", "c5m", "c5s"][..]),
+    ] {
+        for step in steps {
+            let world = World::new();
+            world.hide_shortly();
+            let (command, done) = counted(&world);
+            if foreign {
+                world.send_with(&command, &[]);
+            } else {
+                world.send(&shell(&command).1);
+            }
+            dies(&world, "u", "claim", step);
+            next(&world, "u").run(0);
+            assert_eq!(lines(&done), 1, "{step}");
+            assert_eq!(world.counts("queue"), (0, 0), "{step}");
+            let record = world.unit("u").unwrap();
+            assert_eq!(
+                (record.outcome, record.said),
+                (Some(Outcome::Succeeded), true),
+                "{step}"
+            );
+            let told = world.told();
+            let once = |word: &str| told.iter().filter(|event| event.starts_with(word)).count();
+            assert_eq!((once("started"), once("succeeded")), (1, 1), "{step}: {told:?}");
+            assert_eq!(once("submitted"), usize::from(foreign), "{step}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn death_while_a_copy_is_dropped_loses_nothing() {
+    for step in ["c4d", "c4r", "c4s"] {
+        let world = World::new();
+        world.hide_shortly();
+        let (command, done) = counted(&world);
+        let envelope = shell(&command).1;
+        world.send(&envelope);
+        world.claimed("u", 0).run(0);
+        world.send(&envelope);
+        dies(&world, "v", "claim", step);
+        world.claimed("v", 0).run(0);
+        assert_eq!((lines(&done), world.counts("queue")), (1, (0, 0)), "{step}");
+        assert!(world.unit("v").is_none(), "{step}: the intent is removed");
+    }
+}
+
+#[test]
+fn death_while_a_message_is_rejected_loses_nothing() {
+    for step in ["rejectSend", "rejectSay", "rejectDelete"] {
+        let world = World::new();
+        world.hide_shortly();
+        world.send("{\"v\":1");
+        dies(&world, "u", "claim", step);
+        next(&world, "u");
+        assert_eq!(world.counts("queue"), (0, 0), "{step}");
+        assert!(!world.messages("deadLetter").is_empty(), "{step}");
+        assert!(world.told().contains(&"rejected".to_owned()), "{step}");
+    }
+}
+
+#[test]
+fn death_before_the_outcome_is_recorded_is_another_attempt() {
+    for (step, done_before) in [("r0", 0), ("r1", 0), ("r2", 0), ("rS", 1)] {
+        let world = World::new();
+        let (command, done) = counted(&world);
+        world.send(&shell(&command).1);
+        dies(&world, "u", "run", step);
+        assert_eq!(lines(&done), done_before, "{step}");
+        world.claimed("u", 0).run(0);
+        let record = world.unit("u").unwrap();
+        assert_eq!(
+            (record.attempts.len(), record.outcome_attempt, record.said),
+            (2, 2, true),
+            "{step}"
+        );
+        assert!(
+            world
+                .told()
+                .ends_with(&["started 1/2".to_owned(), "succeeded 1/2".to_owned()]),
+            "{step}"
+        );
+    }
+}
+
+#[test]
+fn death_after_the_outcome_is_recorded_starts_no_work() {
+    let table = [
+        ("exit 0", "rS2", 0, "succeeded", 0),
+        ("exit 0", "rS3", 0, "succeeded", 1),
+        ("exit 65", "rP2", 65, "failed", 0),
+        ("exit 65", "rP3", 65, "failed", 0),
+        ("exit 65", "rP4", 65, "failed", 1),
+    ];
+    for (command, step, code, outcome, said) in table {
+        let world = World::new();
+        let (count, done) = counted(&world);
+        world.send(&shell(&format!("{count}; {command}")).1);
+        dies(&world, "u", "run", step);
+        assert_eq!(world.claimed("u", 0).run(code)["outcome"], outcome, "{step}");
+        assert_eq!(lines(&done), 1, "{step}");
+        let record = world.unit("u").unwrap();
+        assert!(
+            record.state == UnitState::Closed && !record.said,
+            "{step}: the bridge says what was not said"
+        );
+        let ends = world.told().iter().filter(|event| event.starts_with(outcome)).count();
+        assert_eq!(ends, said, "{step}");
+    }
+}
+
+#[test]
+fn death_while_a_cancel_is_obeyed() {
+    for (container, step) in [("claim", "cC"), ("claim", "cC2"), ("run", "rC"), ("run", "cC")] {
+        let world = World::new();
+        world.send(&shell("true").1);
+        world.claimed("u", 0);
+        let pod = world.pod("u");
+        if container == "run" {
+            pod.claim(0);
+        }
+        world.change("u", |record| record.cancel_requested = true);
+        let pod = pod.with("TALLYMAN_TEST_CRASH", step);
+        assert_eq!(pod.output(container).status.signal(), Some(9), "{container} {step}");
+        let next = world.pod("u");
+        let claimed = next.output("claim").status.code();
+        let ended = if claimed == Some(0) {
+            next.run(86)["outcome"].clone()
+        } else {
+            json!(claimed)
+        };
+        assert!(ended == "cancelled" || ended == 86, "{container} {step}: {ended}");
+        assert_eq!(world.unit("u").unwrap().outcome, Some(Outcome::Cancelled));
+        assert!(
+            !world.told().iter().any(|event| event.starts_with("started")),
+            "{container} {step}"
+        );
+    }
+}
+
+/// A pod held at a step until it is let go.
+struct Held<'a> {
+    pod: Pod<'a>,
+    fifo: PathBuf,
+    gate: Option<File>,
+    process: std::process::Child,
+}
+
+impl<'a> Held<'a> {
+    fn at(world: &'a World, unit: &str, container: &str, step: &str) -> Self {
+        let fifo = world.path(&format!("hold-{step}"));
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let pod = world.pod(unit);
+        if container == "run" {
+            pod.claim(0);
+        }
+        let pod = pod.with("TALLYMAN_TEST_HOLD", format!("{step}={}", fifo.display()));
+        let process = pod.start(container);
+        let (reached, opened) = mpsc::channel();
+        let path = fifo.clone();
+        // Opening blocks until the pod opens the other end.
+        std::thread::spawn(move || reached.send(File::options().write(true).open(path).unwrap()));
+        let gate = Some(opened.recv_timeout(DEADLINE).expect("the step is reached"));
+        Self {
+            pod,
+            fifo,
+            gate,
+            process,
+        }
+    }
+
+    fn goes_on(mut self, code: i32) -> Pod<'a> {
+        fs::remove_file(&self.fifo).unwrap(); // the next time round nothing holds it
+        drop(self.gate.take());
+        assert_eq!(self.process.wait().unwrap().code(), Some(code));
+        self.pod
+    }
+}
+
+#[test]
+fn a_conflict_at_step_3_gives_the_message_back() {
+    let world = World::new();
+    world.send(&shell("true").1);
+    let slow = Held::at(&world, "u", "claim", "c3"); // it holds the first message
+    world.send(&shell("true").1);
+    world.claimed("u", 0);
+    assert_eq!(world.counts("queue"), (0, 1));
+    slow.goes_on(0);
+    assert_eq!(world.counts("queue"), (1, 0), "given back, not deleted");
+    assert_eq!(world.unit("u").unwrap().attempts.len(), 2);
+    assert_eq!(world.told(), ["claimed 1/1", "claimed 1/2"]);
+}
+
+#[test]
+fn a_conflict_at_step_5_joins_the_claim() {
+    for step in ["c4", "c5d", "c5m"] {
+        let world = World::new();
+        world.send(&shell("true").1);
+        let slow = Held::at(&world, "u", "claim", step);
+        let fast = world.claimed("u", 0); // it goes on with the intent
+        slow.goes_on(0);
+        let record = world.unit("u").unwrap();
+        assert_eq!(
+            (record.attempts.len(), record.attempts[0].as_str()),
+            (2, fast.uid.as_str()),
+            "{step}"
+        );
+        assert_eq!(
+            (world.told(), world.counts("queue")),
+            (vec!["claimed 1/1".to_owned(), "claimed 1/2".to_owned()], (0, 0))
+        );
+    }
+}
+
+#[test]
+fn an_older_attempt_never_closes() {
+    let world = World::new();
+    world.send(&shell("echo 7 > $TALLYMAN_RESULT_FILE").1);
+    let old = Held::at(&world, "u", "run", "rS");
+    let new = world.claimed("u", 0);
+    let termination = old.goes_on(0).termination();
+    assert_eq!(
+        (&termination["outcome"], &termination["recorded"]),
+        (&json!("succeeded"), &json!(false))
+    );
+    assert_eq!(world.unit("u").unwrap().state, UnitState::Owned);
+    new.run(0);
+    assert_eq!(world.unit("u").unwrap().outcome_attempt, 2);
+}
+
+#[test]
+fn a_loser_exits_as_the_record_says() {
+    let world = World::new();
+    world.send(&shell("exit 0").1);
+    let slow = Held::at(&world, "u", "run", "rS");
+    world.change("u", |record| {
+        record.state = UnitState::Closed;
+        record.outcome = Some(Outcome::Cancelled);
+        record.closed_at = Some(record.submitted_at);
+    });
+    let termination = slow.goes_on(86).termination();
+    assert_eq!(
+        (&termination["outcome"], &termination["recorded"]),
+        (&json!("cancelled"), &json!(true))
+    );
+    assert!(!world.told().iter().any(|event| event.starts_with("succeeded")));
+}

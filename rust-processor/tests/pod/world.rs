@@ -1,0 +1,439 @@
+//! A real NATS and a real SQS, served by the Go side's `devserver`, and pods that are the real binary.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use serde_json::{Value, json};
+use tallyman_processor::contract::{Event, RunRecord, UnitRecord, names};
+use tallyman_processor::log::{Level, Log};
+use tallyman_processor::patience::Patience;
+use tallyman_processor::records::{Claims, Found};
+use tallyman_processor::stream::{Stream, Swap};
+use tempfile::TempDir;
+
+pub const QUEUE: &str = "default";
+pub const SUBMITTED_AT: &str = "2026-11-21T16:00:00.000Z";
+
+/// How long a test waits for what must come.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The servers, and this test's view of them.
+pub struct World {
+    runtime: tokio::runtime::Runtime,
+    server: Server,
+    addresses: Value,
+    pub nats: async_nats::Client,
+    pub stream: Stream,
+    pub claims: Claims,
+    sqs: aws_sdk_sqs::Client,
+    folder: TempDir,
+}
+
+struct Server {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// Builds the server once for all tests of this program.
+fn devserver() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("devserver");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut go = Command::new("go");
+        let built = go
+            .arg("build")
+            .arg("-o")
+            .arg(&path)
+            .arg("./internal/testenv/devserver")
+            .current_dir(root);
+        assert!(
+            built.status().expect("go is needed").success(),
+            "the devserver does not build"
+        );
+        path
+    })
+}
+
+impl Server {
+    fn start() -> (Self, Value) {
+        let mut process = Command::new(devserver())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut server = Self {
+            stdin: process.stdin.take(),
+            stdout: BufReader::new(process.stdout.take().unwrap()),
+            process,
+        };
+        let addresses = serde_json::from_str(&server.line()).unwrap();
+        (server, addresses)
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.stdin.as_mut().unwrap(), "{order}").unwrap();
+        assert_eq!(self.line(), "ok\n", "{order}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stdin.take()); // it ends with its input
+        let _ = self.process.wait();
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        let (server, addresses) = Server::start();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let nats_url = addresses["nats"].as_str().unwrap();
+        let patience = Patience::new(Duration::from_secs(10), Log::down_to(Level::Error));
+        let (nats, stream) = runtime.block_on(async {
+            let nats = async_nats::connect(nats_url).await.unwrap();
+            (nats, Stream::connect(nats_url, None, "test", patience).await.unwrap())
+        });
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(addresses["sqs"].as_str().unwrap())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .build();
+        let world = Self {
+            runtime,
+            server,
+            addresses,
+            nats,
+            claims: Claims::new(stream.clone()),
+            stream,
+            sqs: aws_sdk_sqs::Client::from_conf(config),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::write(world.path("config.json"), configuration("30s").to_string()).unwrap();
+        world
+    }
+
+    pub fn on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime
+            .block_on(async { tokio::time::timeout(DEADLINE, future).await.expect("in time") })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Hides received messages for a second only, for tests that lose a pod with a message in its hand.
+    pub fn hide_shortly(&self) {
+        fs::write(self.path("config.json"), configuration("1s").to_string()).unwrap();
+    }
+
+    pub fn stop_nats(&mut self) {
+        self.server.order("stop nats");
+    }
+
+    pub fn start_nats(&mut self) {
+        self.server.order("start nats");
+    }
+
+    pub fn url(&self, queue: &str) -> String {
+        self.addresses[queue].as_str().unwrap().to_owned()
+    }
+
+    /// Sends our envelope.
+    pub fn send(&self, body: &str) -> String {
+        self.send_with(body, &[("tallyman-v", "1"), ("traceparent", TRACE)])
+    }
+
+    pub fn send_with(&self, body: &str, attributes: &[(&str, &str)]) -> String {
+        let mut send = self.sqs.send_message().queue_url(self.url("queue")).message_body(body);
+        for (name, value) in attributes {
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(*value)
+                .build()
+                .unwrap();
+            send = send.message_attributes(*name, value);
+        }
+        self.on(send.send()).unwrap().message_id.unwrap()
+    }
+
+    /// How many messages are visible, and how many are hidden.
+    pub fn counts(&self, queue: &str) -> (u32, u32) {
+        let ask = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(self.url(queue))
+            .attribute_names(QueueAttributeName::All);
+        let attributes = self.on(ask.send()).unwrap().attributes.unwrap();
+        let count = |name| attributes[&name].parse().unwrap();
+        (
+            count(QueueAttributeName::ApproximateNumberOfMessages),
+            count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
+        )
+    }
+
+    /// The bodies and the attributes of all visible messages.
+    pub fn messages(&self, queue: &str) -> Vec<(String, Vec<String>)> {
+        let receive = self
+            .sqs
+            .receive_message()
+            .queue_url(self.url(queue))
+            .max_number_of_messages(10);
+        let messages = self
+            .on(receive.message_attribute_names("All").send())
+            .unwrap()
+            .messages
+            .unwrap_or_default();
+        let parts = messages.into_iter().map(|message| {
+            let mut names: Vec<_> = message.message_attributes.unwrap_or_default().into_keys().collect();
+            names.sort();
+            (message.body.unwrap(), names)
+        });
+        parts.collect()
+    }
+
+    /// Every event on the stream, in its order.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        // A connection of its own: the other may not have noticed yet that a test took NATS away.
+        let nats = self.on(async_nats::connect(self.url("nats"))).unwrap();
+        for seq in 1.. {
+            let ask = json!({ "seq": seq }).to_string();
+            let answer = self
+                .on(nats.request("$JS.API.STREAM.MSG.GET.EVENTS", ask.into()))
+                .unwrap();
+            let answer: Value = serde_json::from_slice(&answer.payload).unwrap();
+            let Some(data) = answer["message"]["data"].as_str() else {
+                break;
+            };
+            use base64::Engine;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+            events.push(Event::decode(&bytes).unwrap());
+        }
+        events
+    }
+
+    /// Every event in short: `kind run/attempt reason`, of a unit's facts `kind`.
+    pub fn told(&self) -> Vec<String> {
+        let short = |event: &Event| {
+            let data = &event.data;
+            let reason = data.reason.map(|reason| format!(" {reason}")).unwrap_or_default();
+            if event.kind.of_unit() {
+                event.kind.to_string()
+            } else {
+                format!("{} {}/{}{reason}", event.kind, data.run, data.attempt)
+            }
+        };
+        self.events().iter().map(short).collect()
+    }
+
+    pub fn unit(&self, unit: &str) -> Option<UnitRecord> {
+        match self.on(self.claims.unit(QUEUE, unit)).unwrap() {
+            Found::Record(held) => Some(held.record),
+            Found::Nothing(_) => None,
+        }
+    }
+
+    /// Changes a unit's record, as the api or the bridge would.
+    pub fn change(&self, unit: &str, change: impl FnOnce(&mut UnitRecord)) {
+        let Found::Record(mut held) = self.on(self.claims.unit(QUEUE, unit)).unwrap() else {
+            panic!("{unit} has no record");
+        };
+        change(&mut held.record);
+        let swap = self.on(self.claims.write(&held.record, held.revision)).unwrap();
+        assert!(matches!(swap, Swap::Won(_)));
+    }
+
+    pub fn run_record(&self, job: &str, run: i64) -> Option<RunRecord> {
+        let key = names::run_key(QUEUE, job, run);
+        let entry = self.on(self.stream.get(names::BUCKET_CLAIMS, &key)).unwrap();
+        entry.value.map(|value| RunRecord::decode(&value).unwrap())
+    }
+
+    pub fn put_claim(&self, key: &str, record: &Value) {
+        self.on(self
+            .stream
+            .put(names::BUCKET_CLAIMS, key, record.to_string().into_bytes()))
+            .unwrap();
+    }
+
+    pub fn put_run(&self, job: &str, record: &Value) {
+        self.put_claim(&names::run_key(QUEUE, job, 1), record);
+    }
+
+    pub fn output(&self, job: &str, attempt: i64) -> Option<String> {
+        let key = names::output_key(QUEUE, job, 1, attempt);
+        let entry = self.on(self.stream.get(names::BUCKET_OUTPUT, &key)).unwrap();
+        entry.value.map(|value| String::from_utf8(value.to_vec()).unwrap())
+    }
+
+    /// A pod of a unit that has not run yet.
+    pub fn pod(&self, unit: &str) -> Pod<'_> {
+        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Pod {
+            world: self,
+            unit: unit.to_owned(),
+            uid: format!("pod-{number}"),
+            dir: tempfile::tempdir().unwrap(),
+            extra: Vec::new(),
+        }
+    }
+
+    /// Claims with a new pod of the unit, which must end so.
+    pub fn claimed(&self, unit: &str, code: i32) -> Pod<'_> {
+        let pod = self.pod(unit);
+        pod.claim(code);
+        pod
+    }
+}
+
+pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn configuration(visibility: &str) -> Value {
+    // The payload of a shell job is a JSON string without escapes: its command.
+    let shell = r#"s=$(cat); s=${s#\"}; eval "${s%\"}""#;
+    json!({ "queues": [{ "name": QUEUE, "visibility": visibility, "timeout": "50s", "types": [
+        { "name": "sh", "command": ["sh", "-c", shell] },
+        { "name": "process-data" },
+        { "name": "absent", "command": ["/nowhere/at/all"] },
+        { "name": "quick", "command": ["sh", "-c", shell], "timeout": "300ms" },
+    ] }] })
+}
+
+/// An envelope, and its job's id.
+pub fn task(kind: &str, payload: &Value) -> (String, String) {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let job = format!("01997d6c-5a80-7c3e-9f2a-{number:012x}");
+    let task = json!({ "v": 1, "jobId": job, "run": 1, "type": kind, "queue": QUEUE, "submittedAt": SUBMITTED_AT,
+        "submitter": "me", "source": "api", "payload": payload });
+    (job, task.to_string())
+}
+
+/// A shell job.
+pub fn shell(command: &str) -> (String, String) {
+    assert!(
+        !command.contains(['"', '\\']),
+        "the command must need no escapes in JSON"
+    );
+    task("sh", &command.into())
+}
+
+/// One pod: the containers `claim` and `run`, as Kubernetes or localkube would start them.
+pub struct Pod<'a> {
+    world: &'a World,
+    unit: String,
+    pub uid: String,
+    pub dir: TempDir,
+    extra: Vec<(String, String)>,
+}
+
+impl Pod<'_> {
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.extra.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub fn command(&self, container: &str) -> Command {
+        let world = self.world;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_processor"));
+        command.arg(container).env_clear().current_dir(self.dir.path());
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        command.envs([
+            ("TALLYMAN_QUEUE", QUEUE.to_owned()),
+            ("TALLYMAN_QUEUE_URL", world.url("queue")),
+            ("TALLYMAN_DEAD_LETTER_URL", world.url("deadLetter")),
+            ("TALLYMAN_CONFIG", world.path("config.json").display().to_string()),
+            ("TALLYMAN_UNIT", self.unit.clone()),
+            ("TALLYMAN_UNIT_NAME", format!("{}-job", self.unit)),
+            ("TALLYMAN_POD_UID", self.uid.clone()),
+            ("TALLYMAN_POD_NAME", format!("{}-name", self.uid)),
+            ("TALLYMAN_NAMESPACE", "test".to_owned()),
+            ("TALLYMAN_CLUSTER", "local".to_owned()),
+            ("TALLYMAN_NATS_URL", world.url("nats")),
+            ("TALLYMAN_DIR", self.dir.path().display().to_string()),
+            (
+                "TALLYMAN_TERMINATION_LOG",
+                self.dir.path().join("termination").display().to_string(),
+            ),
+            ("TALLYMAN_RECEIVE_SECONDS", "0".to_owned()),
+            ("TALLYMAN_GRACE_SECONDS", "5".to_owned()),
+            ("TALLYMAN_PATIENCE_SECONDS", "10".to_owned()),
+            ("AWS_ENDPOINT_URL_SQS", world.url("sqs")),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "a-secret".to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            ("OF_THE_QUEUE", "the user's own".to_owned()),
+        ]);
+        command.envs(self.extra.iter().map(|(name, value)| (name, value)));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn start(&self, container: &str) -> Child {
+        self.command(container).spawn().unwrap()
+    }
+
+    pub fn output(&self, container: &str) -> Output {
+        self.command(container).output().unwrap()
+    }
+
+    /// Runs the init container, which must end so.
+    pub fn claim(&self, code: i32) {
+        self.ends("claim", code);
+    }
+
+    /// Runs the main container, which must end so.
+    pub fn run(&self, code: i32) -> Value {
+        self.ends("run", code);
+        self.termination()
+    }
+
+    fn ends(&self, container: &str, code: i32) {
+        let output = self.output(container);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{container}: {said}{}",
+            self.termination()
+        );
+    }
+
+    pub fn termination(&self) -> Value {
+        let bytes = fs::read(self.dir.path().join("termination")).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+}
+
+/// Waits for a file to appear, by asking again and again for as long as a test waits for anything.
+pub fn appears(path: &Path) {
+    let end = std::time::Instant::now() + DEADLINE;
+    while !path.exists() {
+        assert!(std::time::Instant::now() < end, "{} never appeared", path.display());
+        std::thread::park_timeout(Duration::from_millis(5)); // between two looks
+    }
+}
