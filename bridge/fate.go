@@ -182,8 +182,8 @@ func (v *View) endTime(p *corev1.Pod, last *corev1.ContainerStateTerminated, dis
 		ts = append(ts, *p.DeletionTimestamp)
 	}
 	for _, t := range ts {
-		if t.Unix() > 0 { // the kubelet writes 1970 where it does not know
-			return moment(t, v.Now)
+		if m := moment(t, v.Now); !m.IsZero() {
+			return m
 		}
 	}
 	return contract.At(v.Now)

@@ -13,7 +13,7 @@ import (
 // beginning that the processor told in milliseconds. So a whole second stands for its last millisecond,
 // though never for one that is still to come.
 func moment(t metav1.Time, now time.Time) contract.Time {
-	if t.IsZero() {
+	if t.Unix() <= 0 { // unset, or the 1970 that the kubelet writes where it does not know
 		return contract.Time{}
 	}
 	m := t.Time
