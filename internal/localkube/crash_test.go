@@ -83,6 +83,26 @@ func (w *world) onDisk(name string) string {
 	}
 }
 
+// writtenDown waits until the only unit's file says something.
+func (w *world) writtenDown(what string) {
+	w.t.Helper()
+	tick, late := time.NewTicker(5*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for {
+		files, err := filepath.Glob(filepath.Join(w.dir, "kube", "units", "*.json"))
+		if err == nil && len(files) == 1 {
+			if b, err := os.ReadFile(files[0]); err == nil && strings.Contains(string(b), what) {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			w.t.Fatalf("waited %s for a unit that says %s", patience, what)
+		}
+	}
+}
+
 // dead waits until a process is no more, or only a zombie that nobody has collected.
 func (w *world) dead(pid string) {
 	w.t.Helper()
@@ -112,6 +132,7 @@ func TestKilled(t *testing.T) {
 	w := newWorld(t, nil, work)
 	kill := w.parent()
 	pid := w.onDisk("began")
+	w.writtenDown(`"phase":"Running"`)
 	kill()
 	if runtime.GOOS == "linux" {
 		w.dead(pid)

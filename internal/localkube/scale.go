@@ -36,6 +36,9 @@ func (k *Kube) scaleForEver(ctx context.Context, q *Queue, wake <-chan struct{})
 
 // scale makes the units that a queue needs now, and tells whether the queue did not answer.
 func (k *Kube) scale(ctx context.Context, q *Queue, away bool) bool {
+	// Units are counted before messages, the other way round than KEDA does: a claim that falls between
+	// the two then hides a message until the next poll, and never makes a unit that finds none.
+	running, pending := k.counts(q)
 	asking, cancel := context.WithTimeout(ctx, depthTimeout)
 	visible, _, _, err := q.Depth(asking)
 	cancel()
@@ -45,7 +48,6 @@ func (k *Kube) scale(ctx context.Context, q *Queue, away bool) bool {
 		}
 		return true
 	}
-	running, pending := k.counts(q)
 	for range wanted(int64(visible), running, pending, int64(q.Max)) {
 		u, err := k.create(q)
 		if err != nil {
