@@ -1,16 +1,15 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,27 +67,28 @@ func start(t *testing.T, change func(*dev.Options)) *world {
 // do sends a request and gives status and body.
 func (w *world) do(method, path, body string) (int, []byte) {
 	w.t.Helper()
-	status, b, err := w.try(method, path, body, nil)
+	status, b, err := ask(w.t.Context(), method, w.API+path, body, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return status, b
 }
 
-func (w *world) try(method, path, body string, header http.Header) (int, []byte, error) {
+// ask sends a request with a JSON body, if any.
+func ask(ctx context.Context, method, url, body string, header http.Header) (int, []byte, error) {
 	var r io.Reader
 	if body != "" {
 		r = strings.NewReader(body)
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, w.API+path, r)
+	req, err := http.NewRequestWithContext(ctx, method, url, r)
 	if err != nil {
 		return 0, nil, err
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range header {
+		req.Header[k] = v
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -202,45 +202,79 @@ func (w *world) atRest(n int) contract.Stats {
 
 func (w *world) balanced(s contract.Stats) {
 	w.t.Helper()
-	j := s.Jobs
-	if j.Submitted != j.Accepted+j.Queued+j.Running+j.Retrying+j.Succeeded+j.Failed+j.Cancelled || !s.Balanced {
-		w.t.Errorf("not balanced: %+v, jobs %+v", s.Balance, j)
+	if fault := imbalance(&s); fault != "" {
+		w.t.Error(fault)
 	}
 }
 
-// sqs speaks the protocol of SQS by hand, as a stranger would.
-func (w *world) sqs(op string, in map[string]any) (map[string]any, error) {
+// imbalance says what is wrong with the books in themselves, "" where nothing is.
+func imbalance(s *contract.Stats) string {
+	j := s.Jobs
+	if sum := j.Accepted + j.Queued + j.Running + j.Retrying + j.Succeeded + j.Failed + j.Cancelled; j.Submitted != sum || !s.Balanced {
+		return fmt.Sprintf("not balanced at %+v: %+v, the states of %+v add up to %d", s.AsOf, s.Balance, j, sum)
+	}
+	return ""
+}
+
+// askSQS speaks the protocol of SQS by hand, as a stranger would. The error of one that was refused is
+// an *sqsRefusal.
+func askSQS(ctx context.Context, endpoint, op string, in map[string]any) (map[string]any, error) {
 	b, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.SQS, bytes.NewReader(b))
+	status, b, err := ask(ctx, http.MethodPost, endpoint, string(b), http.Header{
+		"Content-Type": {"application/x-amz-json-1.0"}, "X-Amz-Target": {"AmazonSQS." + op},
+	})
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	req.Header.Set("X-Amz-Target", "AmazonSQS."+op)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
+	if status != http.StatusOK {
+		return nil, &sqsRefusal{op, status, string(b)}
 	}
-	defer resp.Body.Close()
 	out := make(map[string]any)
-	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+	if len(b) > 0 {
+		err = json.Unmarshal(b, &out)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %d %v", op, resp.StatusCode, out)
-	}
-	return out, nil
+	return out, err
 }
+
+// sqsRefusal is an answer of SQS that is not 200.
+type sqsRefusal struct {
+	op     string
+	status int
+	body   string
+}
+
+func (r *sqsRefusal) Error() string { return fmt.Sprintf("%s: %d %.200s", r.op, r.status, r.body) }
 
 // sendRaw puts a message on the default queue past the api, and gives its MessageId.
 func (w *world) sendRaw(body string) string {
 	w.t.Helper()
-	out, err := w.sqs("SendMessage", map[string]any{"QueueUrl": w.Queues[contract.DefaultQueue], "MessageBody": body})
+	out, err := askSQS(w.t.Context(), w.SQS, "SendMessage", map[string]any{
+		"QueueUrl": w.Queues[contract.DefaultQueue], "MessageBody": body,
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return out["MessageId"].(string)
+}
+
+// counts is what a queue holds: visible, in flight and delayed.
+func (w *world) counts(url string) (visible, inFlight, delayed int) {
+	w.t.Helper()
+	out, err := askSQS(w.t.Context(), w.SQS, "GetQueueAttributes", map[string]any{"QueueUrl": url, "AttributeNames": []string{"All"}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	attributes := out["Attributes"].(map[string]any)
+	number := func(name string) int {
+		n, err := strconv.Atoi(attributes[name].(string))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return n
+	}
+	return number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible"),
+		number("ApproximateNumberOfMessagesDelayed")
 }
