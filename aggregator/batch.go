@@ -52,20 +52,18 @@ func (b *batch) commit(ctx context.Context, bucket Bucket) (fence, error) {
 	revision, err := bucket.Commit(ctx, changes, stream.Fence{
 		Key: contract.KeyCheckpoint, Value: value, Revision: b.fence.revision,
 	})
-	switch {
-	case err == nil:
-		return fence{revision, b.seq}, nil
-	case errors.Is(err, stream.ErrConflict):
-		return fence{}, fmt.Errorf("%w: %w", errMoved, err)
+	if err != nil {
+		return b.settle(ctx, bucket, value, err)
 	}
-	return b.settle(ctx, bucket, value, err)
+	return fence{revision, b.seq}, nil
 }
 
 // settleEvery is how often the checkpoint is asked for while NATS does not answer.
 const settleEvery = 250 * time.Millisecond
 
-// settle finds out what became of a commit whose answer was lost: the checkpoint is ours, so it was
-// made; or it is another, and then the memory is dropped. It is never sent again.
+// settle finds out what became of a commit that was refused or not answered: the checkpoint is ours to
+// the byte, so it was made, by whomever; or it is another, and then the memory is dropped. It is never
+// sent again.
 func (b *batch) settle(ctx context.Context, bucket Bucket, value []byte, cause error) (fence, error) {
 	for {
 		e, err := getCheckpoint(ctx, bucket)

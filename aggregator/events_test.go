@@ -2,6 +2,7 @@ package aggregator
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func testID(n int) string { return contract.KeyID("test", fmt.Sprint(n)) }
 func event(job string, run, attempt int, kind contract.Kind, seconds float64) *contract.Event {
 	e := &contract.Event{
 		Kind: kind, Source: contract.SourceProcessor, Queue: "default", Type: "probe", JobID: job, Run: run, Attempt: attempt,
-		SubmittedAt: contract.At(epoch), Time: contract.At(epoch.Add(time.Duration(seconds * float64(time.Second)))),
+		SubmittedAt: contract.At(epoch), Time: contract.At(epoch.Add(time.Duration(math.Round(seconds*1000)) * time.Millisecond)),
 	}
 	switch kind {
 	case contract.Submitted:

@@ -265,6 +265,67 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// A job that is to go, but has not yet because many are, is as good as gone: what comes of it is late.
+func TestAJobThatIsToGoIsLate(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(1)
+	for n := range 5 * maxRetired {
+		a.life(testID(n), 1, contract.Succeeded)
+	}
+	l := fill(newLedger(testRules), a.check(t))
+	later := event(testID(1000), 1, 0, contract.Submitted, 31*24*3600)
+	later.SubmittedAt = later.Time
+	l.fold(l.seq+1, epoch.Add(32*24*time.Hour), later)
+	for id := range l.jobs {
+		if id.String() == testID(1000) {
+			continue
+		}
+		before := l.jobs[id]
+		l.fold(l.seq+1, epoch.Add(32*24*time.Hour), event(id.String(), 2, 0, contract.Submitted, 5))
+		if now, kept := l.jobs[id]; kept && now != before || l.balance.Late != 1 {
+			t.Errorf("the job took the event, or it was not counted: late %d", l.balance.Late)
+		}
+		break
+	}
+}
+
+// How long each stage took, and what was wasted: from times that are told here one by one.
+func TestStagesAndWasteAreTimed(t *testing.T) {
+	t.Parallel()
+	id, a := testID(1), newAuthor(1)
+	for _, e := range []*contract.Event{
+		event(id, 1, 0, contract.Submitted, 1),
+		event(id, 1, 0, contract.Queued, 1.010),        // queue: 10 ms
+		event(id, 1, 1, contract.Claimed, 1.030),       // claim: 20 ms
+		event(id, 1, 1, contract.Started, 1.033),       // start: 3 ms
+		event(id, 1, 1, contract.AttemptFailed, 1.045), // work: 12 ms; waste: 15 ms
+		event(id, 1, 2, contract.Claimed, 2.000),
+		event(id, 1, 2, contract.Started, 2.003),          // start: 3 ms
+		event(id, 1, 2, contract.AttemptDisrupted, 2.015), // work: 12 ms; waste: 15 ms
+		event(id, 1, 3, contract.Claimed, 3.000),          // superseded by the next; waste: 1 s
+		event(id, 1, 4, contract.Claimed, 4.000),
+		event(id, 1, 4, contract.Started, 4.003),   // start: 3 ms
+		event(id, 1, 4, contract.Succeeded, 4.015), // work: 12 ms; overall: 3015 ms
+	} {
+		a.say(e)
+	}
+	s := fill(newLedger(testRules), a.check(t)).stats()
+	of := func(count int, seconds, mean float64) contract.Latency {
+		return contract.Latency{Count: count, P50: seconds, P95: seconds, P99: seconds, Max: seconds, Mean: mean}
+	}
+	overall := middle(bucketOf(3015)) / 1000
+	want := contract.Latencies{
+		Queue: of(1, 0.010, 0.010), Claim: of(1, 0.020, 0.020), Start: of(3, 0.003, 0.003), Work: of(3, 0.012, 0.012),
+		Overall: of(1, overall, 3.015),
+	}
+	if d := cmp.Diff(want, s.Latency); d != "" {
+		t.Error(d)
+	}
+	if want := (contract.Waste{AttemptSeconds: 1.030, WorkSeconds: 0.015}); s.Waste != want {
+		t.Errorf("waste %+v, want %+v", s.Waste, want)
+	}
+}
+
 // That a job goes depends on the events alone, not on when it was loaded: a ledger that is rebuilt in
 // between loses the same jobs at the same events.
 func TestRetentionIsPartOfTheFold(t *testing.T) {

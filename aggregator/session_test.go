@@ -154,11 +154,11 @@ func TestUnknownCommits(t *testing.T) {
 	}
 	o.Bucket = b
 	a, _ := w.start(o)
-	w.settled(a, <-w.tell(story(t, 3, 1500)))
-	w.same()
-	if b.commits < 7 {
-		t.Errorf("only %d commits: the test shows nothing", b.commits)
+	events := story(t, 3, 1500)
+	for ; len(events) > 0; events = events[min(100, len(events)):] { // a commit for each, at least
+		w.settled(a, w.publish(events[:min(100, len(events))]))
 	}
+	w.same()
 }
 
 // An answer lost to one who made the commit costs no reload.
