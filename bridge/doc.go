@@ -16,6 +16,8 @@
 //	job.go          the conditions of a Kubernetes Job, in any order
 //	termination.go  the processor's last word, in its termination message
 //	moment.go       Kubernetes' whole seconds as times of events
+//	informers.go    the port Kubernetes on a cluster: watches, their cache, and whom they give notice of
+//	apiserver.go    what is asked of the API server, and why it could not be
 //
 // It reacts to state, never to an edge: whatever it missed, the next look at the same objects and the same
 // claim gives the same facts under the same ids. So a restart that lists everything again is a no-op
