@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,44 +12,7 @@ import (
 	"time"
 
 	"tallyman/contract"
-	"tallyman/internal/dispatch"
-	"tallyman/internal/stream"
 )
-
-// away is every port with NATS away: reads never load, writes are refused.
-type away struct{}
-
-func (away) Watch(ctx context.Context, _ string, _ func(stream.Entry) error, _ func() error) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-func (away) Get(context.Context, string) (stream.Entry, error) {
-	return stream.Entry{}, stream.ErrUnavailable
-}
-func (away) Create(context.Context, string, []byte) (uint64, error) { return 0, stream.ErrUnavailable }
-func (away) Delete(context.Context, string, uint64) error           { return stream.ErrUnavailable }
-func (away) Event(context.Context, uint64) (stream.Stored, error) {
-	return stream.Stored{}, stream.ErrUnavailable
-}
-func (away) Info(context.Context) (stream.Info, error) { return stream.Info{}, stream.ErrUnavailable }
-func (away) Follow(ctx context.Context, _ uint64, _ func(stream.Stored) error) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-func (away) Subscribe(ctx context.Context, _ string, _ func(string, []byte)) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
-func (away) Ready(context.Context) error { return stream.ErrUnavailable }
-func (away) Submit(context.Context, contract.Task) (contract.State, error) {
-	return "", stream.ErrUnavailable
-}
-func (away) Successor(context.Context, contract.Task, contract.TaskSource, contract.Time) (contract.Task, error) {
-	return contract.Task{}, stream.ErrUnavailable
-}
-func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Cancelled, error) {
-	return dispatch.Cancelled{}, stream.ErrUnavailable
-}
 
 // alone is a server with ports of the test's own, and no world around it.
 func alone(t *testing.T, change ...func(*Options)) *world {
@@ -67,17 +29,8 @@ func alone(t *testing.T, change ...func(*Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, server: s, url: "http://" + s.Addr(), http: newTransport()}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	return w
+	serve(t, s)
+	return &world{t: t, server: s, url: "http://" + s.Addr(), http: newTransport()}
 }
 
 func tokenFile(t *testing.T, token string) string {

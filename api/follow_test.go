@@ -1,13 +1,8 @@
 package api
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,113 +10,6 @@ import (
 
 	"tallyman/contract"
 )
-
-// sse is one event as a client reads it; a comment has only the comment.
-type sse struct{ id, event, data, comment string }
-
-// listener reads a stream in the background.
-type listener struct {
-	t      *testing.T
-	events chan sse
-	close  func()
-	header http.Header
-}
-
-// follow opens a stream and waits for its first bytes.
-func (w *world) follow(path string, headers ...header) *listener {
-	w.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, "GET", w.url+path, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	req.Header.Set("Accept", "text/event-stream")
-	for _, h := range headers {
-		req.Header.Set(h.name, h.value)
-	}
-	res, err := w.http.RoundTrip(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if res.StatusCode != http.StatusOK {
-		w.t.Fatalf("status %d", res.StatusCode)
-	}
-	l := &listener{t: w.t, events: make(chan sse, 10_000), header: res.Header}
-	ended := make(chan struct{})
-	l.close = func() {
-		cancel()
-		<-ended
-	}
-	w.t.Cleanup(l.close)
-	ready := make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer close(l.events)
-		defer res.Body.Close()
-		l.read(bufio.NewScanner(res.Body), ready)
-	}()
-	select {
-	case <-ready:
-	case <-time.After(5 * time.Second):
-		w.t.Fatal("the first bytes were held back")
-	}
-	return l
-}
-
-func (l *listener) read(lines *bufio.Scanner, ready chan struct{}) {
-	lines.Buffer(nil, 2<<20)
-	var e sse
-	for lines.Scan() {
-		key, value, _ := strings.Cut(lines.Text(), ": ")
-		switch key {
-		case "retry":
-			close(ready)
-		case "id":
-			e.id = value
-		case "event":
-			e.event = value
-		case "data":
-			e.data += value
-		case "":
-			if value != "" {
-				l.events <- sse{comment: value}
-			} else if e != (sse{}) {
-				l.events <- e
-			}
-			e = sse{}
-		}
-	}
-}
-
-// next gives the next event that is no comment; false where the stream has ended.
-func (l *listener) next() (sse, bool) {
-	l.t.Helper()
-	deadline := time.After(10 * time.Second)
-	for {
-		select {
-		case e, ok := <-l.events:
-			if ok && e.comment != "" {
-				continue
-			}
-			return e, ok
-		case <-deadline:
-			l.t.Fatal("no event came")
-		}
-	}
-}
-
-// kinds gives the kinds of the next n events.
-func (l *listener) kinds(n int) (kinds []string) {
-	l.t.Helper()
-	for range n {
-		e, ok := l.next()
-		if !ok {
-			l.t.Fatalf("ended after %v", kinds)
-		}
-		kinds = append(kinds, e.event)
-	}
-	return kinds
-}
 
 func TestFollowAllEvents(t *testing.T) {
 	t.Parallel()
@@ -273,46 +161,5 @@ func TestRunEndsStreams(t *testing.T) {
 				break
 			}
 		}
-	}
-}
-
-func TestEventWriterSplitsLines(t *testing.T) {
-	t.Parallel()
-	var out strings.Builder
-	e := &eventWriter{w: bufio.NewWriter(&out)}
-	e.event(7, "x", []byte("{\r\n1}"))
-	if err := e.w.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := out.String(), "id: 7\nevent: x\ndata: {\ndata: 1}\n\n"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func TestFeedForgetsTheOldest(t *testing.T) {
-	t.Parallel()
-	f := newFeed()
-	f.begin(10)
-	for seq := uint64(11); seq <= 10+feedEvents+5; seq++ {
-		f.add(storedOf(seq, 10))
-	}
-	if f.held(14) || !f.held(15) {
-		t.Errorf("floor %d", f.floor)
-	}
-	events, _, err := f.after(20)
-	if err != nil || len(events) != feedTake || events[0].Seq != 21 {
-		t.Errorf("%d events, %v", len(events), err)
-	}
-	for seq := uint64(20_000); seq < 20_040; seq++ {
-		f.add(storedOf(seq, feedBytes/20))
-	}
-	if f.bytes > feedBytes || len(f.ring) > 20 {
-		t.Errorf("%d bytes of %d events", f.bytes, len(f.ring))
-	}
-	if _, _, err := f.after(20_000); err == nil {
-		t.Error("a position that is long gone was held")
-	}
-	if events, _, err := f.after(20_039); err != nil || len(events) > 0 {
-		t.Errorf("%d events, %v", len(events), fmt.Sprint(err))
 	}
 }

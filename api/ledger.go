@@ -38,7 +38,7 @@ type ledger struct {
 // books is the answer of GET /jobs/stats, rendered once.
 type books struct {
 	body []byte
-	etag string
+	etag []byte
 }
 
 func newLedger(log *slog.Logger, x *index, b *bells) *ledger {
@@ -52,7 +52,7 @@ func newLedger(log *slog.Logger, x *index, b *bells) *ledger {
 
 func (l *ledger) setBooks(body []byte) {
 	sum := sha256.Sum256(body)
-	l.books.Store(&books{body: body, etag: `"` + hex.EncodeToString(sum[:12]) + `"`})
+	l.books.Store(&books{body: body, etag: []byte(`"` + hex.EncodeToString(sum[:12]) + `"`)})
 }
 
 // run watches the bucket, and writes what comes in transactions as large as the index is behind.

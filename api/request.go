@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,14 +25,21 @@ const (
 
 // around surrounds every request: an id, no panic past here, an answer to every error, one log line.
 func (s *Server) around(c *fiber.Ctx) error {
-	start := time.Now()
-	s.requestID(c)
-	err := s.recovered(c)
-	if err != nil {
-		err = s.fail(c, err)
+	s.nameRequest(c)
+	if !s.log.Enabled(c.Context(), slog.LevelInfo) {
+		return s.answered(c)
 	}
+	start := time.Now()
+	err := s.answered(c)
 	s.logLine(c, start)
 	return err
+}
+
+func (s *Server) answered(c *fiber.Ctx) error {
+	if err := s.recovered(c); err != nil {
+		return s.fail(c, err)
+	}
+	return nil
 }
 
 // recovered runs the handlers; a panic is an error like any other.
@@ -44,17 +52,24 @@ func (s *Server) recovered(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// requestID gives the id of the request: the client's, where it can be trusted to stand in a log, or a new one.
+// nameRequest gives the request its id: the client's, where it can be trusted to stand in a log, or a new
+// one. Those made here only count: randomness for each would be seen in the throughput of GET /jobs/stats.
+func (s *Server) nameRequest(c *fiber.Ctx) {
+	id := c.Request().Header.PeekBytes([]byte(headerRequestID))
+	if !contract.ValidLabel(string(id), maxRequestID) {
+		id = strconv.AppendUint([]byte(s.process), s.requests.Add(1), 36)
+	}
+	c.Response().Header.SetCanonical([]byte(headerRequestID), id)
+}
+
+// requestID gives the id of the request. What fails before any handler has none yet.
 func (s *Server) requestID(c *fiber.Ctx) string {
-	if id := c.GetRespHeader(headerRequestID); id != "" {
-		return id
+	id := c.Response().Header.PeekBytes([]byte(headerRequestID))
+	if len(id) == 0 {
+		s.nameRequest(c)
+		id = c.Response().Header.PeekBytes([]byte(headerRequestID))
 	}
-	id := c.Get(headerRequestID)
-	if !contract.ValidLabel(id, maxRequestID) {
-		id = s.newID()
-	}
-	c.Set(headerRequestID, id)
-	return id
+	return string(id)
 }
 
 // newID makes an id from the clock and randomness. crypto/rand does not fail; a source that does is a fault.
@@ -68,10 +83,6 @@ func (s *Server) newID() string {
 
 // logLine says what was answered: no body, no query, no token.
 func (s *Server) logLine(c *fiber.Ctx, start time.Time) {
-	ctx := c.Context()
-	if !s.log.Enabled(ctx, slog.LevelInfo) {
-		return
-	}
 	line := []slog.Attr{
 		slog.String("requestId", s.requestID(c)),
 		slog.String("method", c.Method()),
@@ -83,21 +94,23 @@ func (s *Server) logLine(c *fiber.Ctx, start time.Time) {
 	if id = or(id, c.Params("jobId")); id != "" {
 		line = append(line, slog.String("jobId", id))
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "request", line...)
+	s.log.LogAttrs(c.Context(), slog.LevelInfo, "request", line...)
 }
 
 // guard asks for the token, where there is one. Hashes are compared, so that not even its length can be
 // learned from the time that it takes.
-func (s *Server) guard(c *fiber.Ctx) error {
+func (s *Server) guard(next fiber.Handler) fiber.Handler {
 	if !s.closed {
-		return c.Next()
+		return next
 	}
-	scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
-	hash := hashToken(token)
-	if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(hash[:], s.token[:]) != 1 {
-		return contract.Errorf(contract.CodeUnauthorized, "", "send the header Authorization: Bearer <token>")
+	return func(c *fiber.Ctx) error {
+		scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
+		hash := hashToken(token)
+		if !strings.EqualFold(scheme, "bearer") || subtle.ConstantTimeCompare(hash[:], s.token[:]) != 1 {
+			return contract.Errorf(contract.CodeUnauthorized, "", "send the header Authorization: Bearer <token>")
+		}
+		return next(c)
 	}
-	return c.Next()
 }
 
 func hashToken(token string) [32]byte { return sha256.Sum256([]byte(token)) }

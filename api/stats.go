@@ -13,9 +13,8 @@ func (s *Server) jobStats(c *fiber.Ctx) error {
 	}
 	b := s.ledger.books.Load()
 	h := &c.Response().Header
-	h.Set(fiber.HeaderETag, b.etag)
-	h.Set(fiber.HeaderCacheControl, "no-cache")
-	if match := c.Get(fiber.HeaderIfNoneMatch); match != "" && hasTag(match, b.etag) {
+	h.SetCanonical([]byte("Etag"), b.etag) // as fasthttp spells it: any other way would be spelt anew each time
+	if match := c.Request().Header.PeekBytes([]byte(fiber.HeaderIfNoneMatch)); len(match) > 0 && hasTag(string(match), string(b.etag)) {
 		c.Status(fiber.StatusNotModified)
 		return nil
 	}

@@ -24,7 +24,7 @@ import (
 
 // world is a server on a free port, with a real NATS, a real SQS, and a bookkeeper in the aggregator's place.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	server *Server
 	nats   *natslocal.Server
@@ -60,7 +60,15 @@ func (minutely) Next(cron, _ string, after time.Time) (time.Time, error) {
 }
 
 // newWorld starts everything; change may alter the server's options.
-func newWorld(t *testing.T, change ...func(*Options)) *world {
+func newWorld(t testing.TB, change ...func(*Options)) *world {
+	t.Helper()
+	w := newServer(t, change...)
+	w.run(newBookkeeper(w.stream, w.bucket(contract.BucketJobs)).run)
+	return w
+}
+
+// newServer makes a server with a real NATS and a real SQS; nobody keeps books yet.
+func newServer(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	srv := testenv.NATSServer(t)
 	st := testenv.Dial(t, srv)
@@ -96,7 +104,6 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 		t.Fatal(err)
 	}
 	w.url = "http://" + w.server.Addr()
-	w.run(newBookkeeper(st, jobs))
 	return w
 }
 
@@ -109,8 +116,8 @@ func (w *world) bucket(name string) *stream.Bucket {
 	return b
 }
 
-// run serves until the test ends or stop is called, whichever is first.
-func (w *world) run(b *bookkeeper) {
+// run serves, beside whoever keeps the books, until the test ends or stop is called, whichever is first.
+func (w *world) run(books func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -119,7 +126,7 @@ func (w *world) run(b *bookkeeper) {
 		}
 	})
 	work.Go(func() {
-		if err := b.run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		if err := books(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			w.t.Errorf("bookkeeper: %v", err)
 		}
 	})
@@ -149,7 +156,7 @@ func (w *world) eventually(what string, ok func() bool) {
 
 // answer is a response that has been read.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   []byte

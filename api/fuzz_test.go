@@ -1,0 +1,146 @@
+package api
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// exchange sends one request as bytes to a real listener and judges the answer: never a fault of ours,
+// never an error that is no problem document.
+func exchange(t interface{ Fatalf(string, ...any) }, addr, request string) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatalf("%v", err)
+	}
+	_, _ = io.WriteString(conn, request) // the server may have answered and left before all of it was sent
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	method, _, _ := strings.Cut(request, " ")
+	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	if err != nil {
+		return // bytes that begin no request need no answer
+	}
+	if res.StatusCode >= 500 {
+		body, _ := io.ReadAll(res.Body)
+		t.Fatalf("%d for %q: %s", res.StatusCode, request, body)
+	}
+	if res.StatusCode < 400 || method == http.MethodHead {
+		return
+	}
+	body, err := io.ReadAll(res.Body)
+	var p problem
+	if err != nil || json.Unmarshal(body, &p) != nil || p.Code == "" || p.Status != res.StatusCode || p.RequestID == "" {
+		t.Fatalf("%d for %q is no problem document: %s", res.StatusCode, request, body)
+	}
+}
+
+func TestRandomRequests(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	known := w.failed()
+	methods := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"})
+	parts := rapid.SampledFrom([]string{
+		"jobs", "batch", "stats", "schedule", "schedules", "requeue", "logs", known, "..", "%2e%2e", "%00", "%zz", "", "x", "docs", "healthz", "*",
+	})
+	params := rapid.SampledFrom([]string{
+		"", "?", "?limit=1", "?limit=-1", "?limit=999999999999999999999", "?state=failed", "?state=%00", "?queue=default&type=probe", "?cursor=AAAA",
+		"?run=1&attempt=1", "?run=99999999", "?x=" + strings.Repeat("y", 2000), "?%", "?=&&=", "?state=failed;drop",
+	})
+	headers := rapid.SampledFrom([]string{
+		"", "Content-Type: application/json\r\n", "Content-Type: text/plain\r\n", "Content-Type: ;;;\r\n", "Idempotency-Key: k\r\n", "Idempotency-Key: \x01\r\n",
+		"X-Submitter: a b\r\n", "X-Request-ID: \xff\r\n", "If-None-Match: *\r\n", "Last-Event-ID: -1\r\n", "traceparent: 00-x\r\n", "Content-Encoding: gzip\r\n",
+		"Authorization: Bearer\r\n", "Range: bytes=0-\r\n", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n", "Upgrade: websocket\r\nConnection: Upgrade\r\n",
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		for range 5 {
+			path := "/" + strings.Join(rapid.SliceOfN(parts, 0, 4).Draw(t, "path"), "/") + params.Draw(t, "params")
+			body := bodies().Draw(t, "body")
+			request := methods.Draw(t, "method") + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" +
+				strings.Join(rapid.SliceOfN(headers, 0, 4).Draw(t, "headers"), "")
+			if body != "" {
+				request += "Content-Length: " + jsonOf(len(body)) + "\r\n"
+			}
+			exchange(t, w.server.Addr(), request+"\r\n"+body)
+		}
+	})
+	w.get("/readyz").want(200)
+}
+
+func jsonOf(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // numbers and strings of the tests
+	}
+	return string(b)
+}
+
+// bodies are posts, schedules and batches with values that do not belong there, and bytes that are nothing.
+func bodies() *rapid.Generator[string] {
+	value := rapid.SampledFrom([]string{
+		`null`, `true`, `0`, `-1`, `1e400`, `""`, `"default"`, `"probe"`, `"\u0000"`, `"\ud800"`, `"* * * * *"`, `[]`, `{}`, `["a"]`, `{"name":"x"}`,
+		`"` + strings.Repeat("x", 300) + `"`, strings.Repeat("[", 700) + strings.Repeat("]", 700), `99999999999999999999`, `"$(reboot)"`,
+	})
+	key := rapid.SampledFrom([]string{
+		"type", "queue", "payload", "tags", "delaySeconds", "timeoutSeconds", "cron", "syntax", "timeZone", "run", "__proto__", "", "Type",
+	})
+	object := rapid.Custom(func(t *rapid.T) string {
+		var fields []string
+		for range rapid.IntRange(0, 4).Draw(t, "fields") {
+			fields = append(fields, jsonOf(key.Draw(t, "key"))+":"+value.Draw(t, "value"))
+		}
+		return "{" + strings.Join(fields, ",") + "}"
+	})
+	return rapid.OneOf(
+		rapid.Just(""), object, value,
+		rapid.Custom(func(t *rapid.T) string {
+			return "[" + strings.Join(rapid.SliceOfN(object, 0, 5).Draw(t, "items"), ",") + "]"
+		}),
+		rapid.Custom(func(t *rapid.T) string { return string(rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "bytes")) }),
+	)
+}
+
+// FuzzRequest sends any bytes at all.
+func FuzzRequest(f *testing.F) {
+	for _, seed := range []string{
+		"GET /jobs HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+		"POST /jobs/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n0\r\n\r\n",
+		"DELETE /schedules/x HTTP/1.0\r\n\r\n",
+		"GET /jobs/stats HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"a\", *\r\n\r\n",
+		"POST /jobs/schedule HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n" + anySchedule,
+	} {
+		f.Add(seed)
+	}
+	w := fuzzServer(f)
+	f.Fuzz(func(t *testing.T, request string) {
+		if strings.Contains(strings.ToLower(request), "/events") {
+			return // a stream has no end to wait for
+		}
+		exchange(t, w, request)
+	})
+}
+
+// fuzzServer is a server whose ports all work and keep nothing: the bytes are what is tested.
+func fuzzServer(f *testing.F) (addr string) {
+	f.Helper()
+	s, err := New(blankOptions())
+	if err != nil {
+		f.Fatal(err)
+	}
+	serve(f, s)
+	<-s.ledger.loaded
+	return s.Addr()
+}

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"tallyman/contract"
+	"tallyman/internal/dispatch"
+	"tallyman/internal/stream"
+)
+
+// blank is every port, well and empty: nothing is kept behind it, and nothing fails.
+type blank struct{}
+
+func (blank) Get(context.Context, string) (stream.Entry, error) {
+	return stream.Entry{}, stream.ErrNotFound
+}
+
+func (blank) Create(context.Context, string, []byte) (uint64, error) { return 1, nil }
+
+func (blank) Delete(context.Context, string, uint64) error { return nil }
+
+func (blank) Event(context.Context, uint64) (stream.Stored, error) {
+	return stream.Stored{}, stream.ErrNotFound
+}
+
+func (blank) Info(context.Context) (stream.Info, error) { return stream.Info{}, nil }
+
+func (blank) Ready(context.Context) error { return nil }
+
+func (blank) Follow(ctx context.Context, _ uint64, _ func(stream.Stored) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (blank) Subscribe(ctx context.Context, _ string, _ func(string, []byte)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (blank) Submit(context.Context, contract.Task) (contract.State, error) {
+	return contract.StateQueued, nil
+}
+
+func (blank) Successor(_ context.Context, t contract.Task, _ contract.TaskSource, _ contract.Time) (contract.Task, error) {
+	return t, nil
+}
+
+func (blank) Cancel(_ context.Context, t contract.Task, _ func(int) bool) (dispatch.Cancelled, error) {
+	return dispatch.Cancelled{Run: t.Run}, nil
+}
+
+// away is every port with NATS away: reads never load, writes are refused.
+type away struct{}
+
+func (away) Watch(ctx context.Context, _ string, _ func(stream.Entry) error, _ func() error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (away) Get(context.Context, string) (stream.Entry, error) {
+	return stream.Entry{}, stream.ErrUnavailable
+}
+
+func (away) Create(context.Context, string, []byte) (uint64, error) { return 0, stream.ErrUnavailable }
+
+func (away) Delete(context.Context, string, uint64) error { return stream.ErrUnavailable }
+
+func (away) Event(context.Context, uint64) (stream.Stored, error) {
+	return stream.Stored{}, stream.ErrUnavailable
+}
+
+func (away) Info(context.Context) (stream.Info, error) { return stream.Info{}, stream.ErrUnavailable }
+
+func (away) Follow(ctx context.Context, _ uint64, _ func(stream.Stored) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (away) Subscribe(ctx context.Context, _ string, _ func(string, []byte)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (away) Ready(context.Context) error { return stream.ErrUnavailable }
+
+func (away) Submit(context.Context, contract.Task) (contract.State, error) {
+	return "", stream.ErrUnavailable
+}
+
+func (away) Successor(context.Context, contract.Task, contract.TaskSource, contract.Time) (contract.Task, error) {
+	return contract.Task{}, stream.ErrUnavailable
+}
+
+func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Cancelled, error) {
+	return dispatch.Cancelled{}, stream.ErrUnavailable
+}
+
+func blankOptions() Options {
+	return Options{
+		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{},
+		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// serve runs s until the test ends.
+func serve(t testing.TB, s *Server) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// gone is a stream that no longer has any event.
+type gone struct{ *stream.Stream }
+
+func (gone) Event(context.Context, uint64) (stream.Stored, error) {
+	return stream.Stored{}, stream.ErrNotFound
+}
