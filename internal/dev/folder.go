@@ -1,11 +1,13 @@
 package dev
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // folder is a data folder that this process alone uses.
@@ -14,9 +16,14 @@ type folder struct {
 	lock *os.File
 }
 
-// openFolder makes the folder where it is missing, and takes its lock. The lock goes with the process,
-// however it ends; NATS itself would let two servers write the same files.
-func openFolder(path string) (*folder, error) {
+// lockPatience is how long an earlier process may take to let go of the folder. The lock goes with the
+// process, however it ends; but a child that it was just about to start has the lock too, for the moment
+// between fork and exec, and outlives a kill -9 by that moment.
+const lockPatience = 2 * time.Second
+
+// openFolder makes the folder where it is missing, and takes its lock: NATS itself would let two servers
+// write the same files.
+func openFolder(ctx context.Context, path string) (*folder, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -28,7 +35,7 @@ func openFolder(path string) (*folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := take(ctx, lock); err != nil {
 		_ = lock.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("data folder %s is in use by another tallyman dev; stop that one, or choose another folder with --data", path)
@@ -36,6 +43,25 @@ func openFolder(path string) (*folder, error) {
 		return nil, fmt.Errorf("data folder %s: lock: %w", path, err)
 	}
 	return &folder{path, lock}, nil
+}
+
+// take takes the lock of a file, and gives EWOULDBLOCK where somebody else keeps it.
+func take(ctx context.Context, lock *os.File) error {
+	deadline, tick := time.After(lockPatience), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline:
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 // at is a file or folder inside.

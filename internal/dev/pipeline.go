@@ -59,7 +59,7 @@ func New(ctx context.Context, o Options) (p *Pipeline, err error) {
 	if o.Files, err = filepath.Abs(o.Files); err != nil {
 		return nil, err
 	}
-	f, err := openFolder(o.Data)
+	f, err := openFolder(ctx, o.Data)
 	if err != nil {
 		return nil, err
 	}
