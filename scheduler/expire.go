@@ -14,20 +14,24 @@ import (
 // expire ends the runs that outlived their queue's retention: SQS has dropped their messages. One that
 // SQS never took has no message that could be dropped, so it ends only where sending it is hopeless.
 func (r *relay) expire(ctx context.Context, a *contract.Attention) error {
+	var old []*contract.AttentionItem
 	for i := range a.Queued {
-		if err := r.end(ctx, &a.Queued[i]); err != nil {
-			return err
-		}
+		old = append(old, &a.Queued[i])
 	}
 	for i := range a.Accepted {
-		if !r.tried.of(&a.Accepted[i]).hopeless {
-			continue
-		}
-		if err := r.end(ctx, &a.Accepted[i]); err != nil {
-			return err
+		if r.tried.of(&a.Accepted[i]).hopeless {
+			old = append(old, &a.Accepted[i])
 		}
 	}
-	return nil
+	var errs []error
+	for _, it := range old {
+		err := r.end(ctx, it)
+		if errors.Is(err, stream.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		errs = append(errs, err) // of one run, whose record nobody here can read, say: the others end all the same
+	}
+	return errors.Join(errs...)
 }
 
 // overdue tells whether a run has outlived its queue's retention.

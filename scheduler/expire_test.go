@@ -138,3 +138,25 @@ func TestAnExpiryGoesOnWhereItWasCutOff(t *testing.T) {
 		}
 	}
 }
+
+// A record that a newer release wrote must not keep all other runs from ending.
+func TestARunThatCannotBeEndedKeepsNoOtherFromIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.options(nil)
+	r := newRelay(&o)
+	strange, plain := w.task("strange"), w.task("plain")
+	w.document(strange)
+	w.document(plain)
+	if _, err := w.claims.Put(t.Context(), contract.RunKey("q", strange.JobID, 1), []byte(`{"v":2}`)); err != nil {
+		t.Fatal(err)
+	}
+	w.attention(nil, list(w.item(strange, w.submitted(strange)), w.item(plain, w.submitted(plain))))
+	w.clock.Advance(time.Duration(contract.DefaultRetention) + DefaultExpireAfter + time.Second)
+	if err := r.round(t.Context()); contract.CodeOf(err) != contract.CodeUnknownVersion {
+		t.Errorf("error %v", err)
+	}
+	if rec := w.runRecord(plain); rec != "failed Expired" {
+		t.Error(rec)
+	}
+}

@@ -90,12 +90,17 @@ func (s *sweep) bury(ctx context.Context, q *contract.Queue, m *queue.Received) 
 }
 
 // taskOf reads a message as the claim does. An error says that it is no job of ours: of a future
-// version, or one that nobody can ever read and that was called rejected already.
+// version, or one that nobody can ever read, or of another queue, and that was called rejected already.
 func taskOf(q *contract.Queue, m *queue.Received) (contract.Task, error) {
-	if m.Envelope {
-		return contract.DecodeTask(m.Body)
+	if !m.Envelope {
+		t := contract.ForeignTask(q.Name, q.DefaultType, m.MessageID, m.Body, m.Sent)
+		_, err := t.Encode()
+		return t, err
 	}
-	t := contract.ForeignTask(q.Name, q.DefaultType, m.MessageID, m.Body, m.Sent)
-	_, err := t.Encode()
+	t, err := contract.DecodeTask(m.Body)
+	if err == nil && t.Queue != q.Name {
+		// A stray copy must not end a run that waits in its own queue.
+		err = contract.Errorf(contract.CodeInvalidValue, "queue", "is %q, but it was received from %q", t.Queue, q.Name)
+	}
 	return t, err
 }

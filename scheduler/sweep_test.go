@@ -157,6 +157,31 @@ func TestWhatIsNoJobIsLeft(t *testing.T) {
 	}
 }
 
+// A copy that went astray says nothing of the run, which waits in the queue where it belongs.
+func TestALetterOfAnotherQueueEndsNoRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	task := w.task("a")
+	task.Queue = "other"
+	body, err := task.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deadLetter(body)
+	if err := w.sweepOnce(w.options(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.said(); said != "" {
+		t.Error(said)
+	}
+	if rec := w.runRecord(task); rec != "none" {
+		t.Error(rec)
+	}
+	if got := w.left(); got != (queue.Counts{InFlight: 1}) {
+		t.Errorf("the dead-letter queue holds %+v", got)
+	}
+}
+
 func TestASweepGoesOnWhereItWasCutOff(t *testing.T) {
 	t.Parallel()
 	for _, isForeign := range []bool{false, true} {
