@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -34,11 +36,14 @@ const (
 	wordSucceeded     = string(contract.OutcomeSucceeded)
 	wordFailed        = string(contract.OutcomeFailed)
 	wordAttemptFailed = "attempt-failed"
+
+	// maxResultDepth leaves a result room inside of an event's data.
+	maxResultDepth = contract.MaxDepth - 2
 )
 
 // wordOf reads a termination message; nil where there is none that can be read.
 func wordOf(t *corev1.ContainerStateTerminated) *word {
-	if t == nil || t.Message == "" || len(t.Message) > maxTermination {
+	if t == nil || t.Message == "" || len(t.Message) > maxTermination || !utf8.ValidString(t.Message) {
 		return nil
 	}
 	var w word
@@ -48,10 +53,30 @@ func wordOf(t *corev1.ContainerStateTerminated) *word {
 	if !w.Reason.Known() {
 		w.Reason = ""
 	}
-	if w.DurationMS < 0 {
-		w.DurationMS = 0
+	// What no record and no event can hold must not keep the outcome from being recorded and said.
+	w.DurationMS = min(max(w.DurationMS, 0), contract.MaxDurationMS)
+	if depth(w.Result) > maxResultDepth {
+		w.Result = nil
 	}
 	return &w
+}
+
+// depth is how deep JSON is nested.
+func depth(raw json.RawMessage) (deepest int) {
+	d, level := json.NewDecoder(bytes.NewReader(raw)), 0
+	for {
+		token, err := d.Token()
+		if err != nil { // the end: it was unmarshalled before
+			return deepest
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			level++
+			deepest = max(deepest, level)
+		case json.Delim('}'), json.Delim(']'):
+			level--
+		}
+	}
 }
 
 // speaksOf tells whether the word is about this attempt of this claim.

@@ -35,6 +35,43 @@ func TestWordOf(t *testing.T) {
 	}
 }
 
+// A program that speaks in the processor's place may say what no record and no event can hold.
+func TestAWordCanAlwaysBeRecordedAndSaid(t *testing.T) {
+	t.Parallel()
+	v := readView(t, "testdata/units/success-1.36.yaml")
+	for name, c := range map[string]struct {
+		word string
+		kept bool // the result
+	}{
+		"too long":      {`"durationMs":1099511627777,"result":[1]`, true},
+		"negative":      {`"durationMs":-1,"result":"\ud800"`, true},
+		"as deep":       {`"result":` + strings.Repeat("[", maxResultDepth) + strings.Repeat("]", maxResultDepth), true},
+		"too deep":      {`"result":` + strings.Repeat("[", maxResultDepth+1) + strings.Repeat("]", maxResultDepth+1), false},
+		"braces in it":  {`"result":"` + strings.Repeat("[", 1000) + `"`, true},
+		"none":          {`"durationMs":7`, false},
+		"no such thing": {`"result":null`, true},
+	} {
+		w := wordOf(&corev1.ContainerStateTerminated{Message: `{"v":1,` + c.word + `}`})
+		if w == nil {
+			t.Fatalf("%s: not read", name)
+		}
+		if (w.Result != nil) != c.kept {
+			t.Errorf("%s: result %s", name, w.Result)
+		}
+		v.Claim.Result, v.Claim.DurationMS = w.Result, w.DurationMS
+		if _, err := v.Claim.Encode(); err != nil {
+			t.Errorf("%s: the record: %v", name, err)
+		}
+		e := v.succeeded()
+		if _, err := e.Encode(); err != nil {
+			t.Errorf("%s: the event: %v", name, err)
+		}
+	}
+	if w := wordOf(&corev1.ContainerStateTerminated{Message: "{\"v\":1,\"result\":\"\xff\"}"}); w != nil {
+		t.Errorf("not UTF-8: %+v", w)
+	}
+}
+
 func TestWordSpeaksOnlyOfItsOwnAttempt(t *testing.T) {
 	t.Parallel()
 	claim := &contract.UnitRecord{Unit: "u", JobID: "j", Run: 3}
