@@ -313,6 +313,26 @@ func TestIntentWaitsForItsRunRecord(t *testing.T) {
 	}
 }
 
+// A claim removes its intent where the run is another's; nobody has to look at that unit every minute for ever.
+func TestForgetsAnIntentThatWasRemoved(t *testing.T) {
+	t.Parallel()
+	b, v := newBench(t), readView(t, "testdata/units/running-1.35.yaml")
+	v.Claim.State, v.Claim.Attempts, v.Run = contract.Intent, nil, nil
+	b.put(v)
+	b.cluster.set(v)
+	bridge, _ := b.run()
+	open := func() bool { return len(bridge.books.due(b.clock.Now())) > 0 }
+	b.until("the intent to be in the books", open)
+	e, err := b.bucket.Get(t.Context(), contract.UnitKey(v.Queue, v.UID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.bucket.Delete(t.Context(), e.Key, e.Revision); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the intent to be forgotten", func() bool { return !open() })
+}
+
 // racer lets somebody else write first, once.
 type racer struct {
 	Claims

@@ -76,6 +76,13 @@ func (b *books) keep(queue string, u *contract.UnitRecord) {
 	}
 }
 
+// removed drops a claim that is there no more: an intent whose run was another's.
+func (b *books) removed(uid string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.open, uid)
+}
+
 // due lists the claims with something to do now.
 func (b *books) due(now time.Time) []string {
 	b.mu.Lock()
@@ -154,8 +161,13 @@ func (b *books) known() []string {
 // named once and left alone: the rest goes on.
 func (b *Bridge) followClaims(ctx context.Context) error {
 	return b.o.Claims.Watch(ctx, contract.UnitKeys("*"), func(e stream.Entry) error {
+		queue, unit, _ := unitOfKey(e.Key)
+		if e.Deleted {
+			b.books.removed(unit)
+			b.schedule.add(unit, 0) // a look forgets the rest of it
+			return nil
+		}
 		if u := b.readClaim(e); u != nil {
-			queue, _, _ := unitOfKey(e.Key)
 			b.books.keep(queue, u)
 			if u.State == contract.Closed && !u.Said {
 				b.schedule.add(u.Unit, wordGrace)
