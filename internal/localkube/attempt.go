@@ -60,8 +60,10 @@ func (u *unit) container(ctx context.Context, pod *corev1.Pod, dir podDir, name 
 	p, ended := c.start()
 	if p == nil {
 		u.update(func() { containerEnded(pod, name, ended, u.kube.now()) })
+		u.hear(ctx, name, ended, dir, out)
 		return false
 	}
+	defer u.watch(name, out)()
 	u.update(func() {
 		containerStarted(pod, name, p.started)
 		u.process = p
@@ -73,6 +75,7 @@ func (u *unit) container(ctx context.Context, pod *corev1.Pod, dir podDir, name 
 		containerEnded(pod, name, ended, ended.FinishedAt.Time)
 		u.process = nil
 	})
+	u.hear(ctx, name, ended, dir, out)
 	return ended.ExitCode == 0
 }
 
@@ -119,6 +122,12 @@ func newPodDir(root string) (podDir, error) {
 		}
 	}
 	return d, nil
+}
+
+// hasTask tells whether a claim has left something for the run.
+func (d podDir) hasTask() bool {
+	left, err := os.ReadDir(d.shared)
+	return err == nil && len(left) > 0
 }
 
 func (d podDir) termination(container string) string {

@@ -17,6 +17,7 @@
 //	process_*.go  what differs between systems: death with the parent, start times, stragglers
 //	forker.go     the one thread from which children are started
 //	log.go        a pod's output, bounded
+//	silence.go    a processor that takes no job: who is told, and how seldom it is tried
 //	store.go      one file for each unit, written whole or not at all
 //	watch.go      what the bridge asks: Unit and Watch
 //	act.go        what users and tests do: DeleteJob, DeletePod, Evict

@@ -13,8 +13,9 @@ import (
 // Kube is KEDA and Kubernetes on this machine.
 type Kube struct {
 	o        Options
-	root     string          // Options.Dir without links, as /proc names it
-	wakes    []chan struct{} // of each queue
+	root     string              // Options.Dir without links, as /proc names it
+	wakes    []chan struct{}     // of each queue
+	silences map[string]*silence // of each queue, by name
 	forker   forker
 	mu       sync.Mutex
 	units    map[string]*unit // by UID
@@ -31,9 +32,11 @@ func New(o Options) (*Kube, error) {
 	}
 	k := &Kube{
 		o: o, forker: newForker(), units: make(map[string]*unit), watchers: make(map[*watcher]struct{}),
+		silences: make(map[string]*silence),
 	}
-	for range o.Queues {
+	for i := range o.Queues {
 		k.wakes = append(k.wakes, make(chan struct{}, 1))
+		k.silences[o.Queues[i].Name] = &silence{}
 	}
 	if err := k.makeFolders(); err != nil {
 		return nil, fmt.Errorf("localkube: make its data folder: %w", err)

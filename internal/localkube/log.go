@@ -1,8 +1,10 @@
 package localkube
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -16,7 +18,11 @@ type boundedLog struct {
 	mu   sync.Mutex
 	file *os.File
 	left int
+	last []byte // the last that was written, at most maxLast bytes
 }
+
+// maxLast is how much of the last line of an output is remembered.
+const maxLast = 400
 
 func openLog(path string) (*boundedLog, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -31,10 +37,20 @@ func (l *boundedLog) Write(b []byte) (int, error) {
 	defer l.mu.Unlock()
 	keep := b[:min(len(b), l.left)]
 	l.left -= len(keep)
+	l.last = append(l.last, b[max(0, len(b)-maxLast):]...)
+	l.last = l.last[max(0, len(l.last)-maxLast):]
 	if _, err := l.file.Write(keep); err != nil {
 		l.left = 0 // a full disk must not end the work
 	}
 	return len(b), nil
+}
+
+// lastLine is the last line that is not empty, or its end.
+func (l *boundedLog) lastLine() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := bytes.Split(bytes.TrimSpace(l.last), []byte("\n"))
+	return strings.ToValidUTF8(string(lines[len(lines)-1]), "\uFFFD")
 }
 
 func (l *boundedLog) Close() { _ = l.file.Close() } // nothing was promised to be kept

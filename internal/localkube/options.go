@@ -21,9 +21,12 @@ const (
 	DefaultGrace   = 30 * time.Second
 	DefaultTTL     = time.Hour
 	DefaultHistory = 100
-	minPoll        = time.Millisecond
-	maxHistory     = 10_000
-	maxEnv         = 1000
+	// DefaultClaimPatience is longer than a processor that works ever claims: it waits for messages, and
+	// bears with NATS and SQS, for less.
+	DefaultClaimPatience = 90 * time.Second
+	minPoll              = time.Millisecond
+	maxHistory           = 10_000
+	maxEnv               = 1000
 )
 
 // Depth asks how many messages a queue has: visible, in flight, delayed. Only what is visible makes units.
@@ -54,6 +57,8 @@ type Options struct {
 	TTL          time.Duration // how long a finished unit is kept; 1h by default
 	History      int           // finished units kept of each queue, as many succeeded as failed; 100 by default
 
+	ClaimPatience time.Duration // a claim that takes longer is complained of; 90s by default
+
 	Clock  clockwork.Clock // the real one by default
 	Random io.Reader       // crypto/rand by default
 	Log    *slog.Logger
@@ -75,6 +80,7 @@ func (o *Options) setDefaults() {
 	orDefault(&o.Grace, DefaultGrace)
 	orDefault(&o.TTL, DefaultTTL)
 	orDefault(&o.History, DefaultHistory)
+	orDefault(&o.ClaimPatience, DefaultClaimPatience)
 	if o.Clock == nil {
 		o.Clock = clockwork.NewRealClock()
 	}
@@ -103,6 +109,7 @@ func (o *Options) validate() error {
 	fault(o.BackoffScale < 0 || o.BackoffScale > 1000, "BackoffScale", "must be 0 to 1000")
 	fault(o.Grace < 0 || o.Grace > time.Hour, "Grace", "must be 0 to 1h")
 	fault(o.TTL < 0, "TTL", "must not be negative")
+	fault(o.ClaimPatience < 0, "ClaimPatience", "must not be negative")
 	fault(o.History < 1 || o.History > maxHistory, "History", fmt.Sprintf("must be 1 to %d", maxHistory))
 	faults = append(faults, checkEnv("Env", o.Env))
 	seen := make(map[string]bool)

@@ -48,7 +48,8 @@ func (k *Kube) scale(ctx context.Context, q *Queue, away bool) bool {
 		}
 		return true
 	}
-	for range wanted(int64(visible), running, pending, int64(q.Max)) {
+	need := wanted(int64(visible), running, pending, int64(q.Max))
+	for range k.silences[q.Name].most(need, k.now()) {
 		u, err := k.create(q)
 		if err != nil {
 			k.o.Log.Error("a unit could not be made", "queue", q.Name, "error", err)
