@@ -170,13 +170,17 @@ func (s *source) WatchWithContext(ctx context.Context, o metav1.ListOptions) (wa
 }
 
 // note keeps the newest fault. A watch that stands ends every fault; a list ends only its own, for where
-// the right to watch is missing it goes well again and again.
+// the right to watch is missing it goes well again and again. A server that calls a watch invalid is older
+// than the list by watch that informers try first; they go on by themselves.
 func (s *source) note(verb string, err error) error {
+	if err != nil {
+		err = because(verb, s.resource, s.namespace, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case apierrors.IsInvalid(err):
 	case err != nil:
-		err = because(verb, s.resource, s.namespace, err)
 		s.verb, s.fault = verb, err
 	case verb == "watch" || verb == s.verb:
 		s.fault = nil

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
@@ -149,7 +150,15 @@ func newMirror(server *apiServer, namespace string) (*mirror, error) {
 		jobs: cache.NewSharedIndexInformer(jobs, &batchv1.Job{}, 0, nil),
 		pods: cache.NewSharedIndexInformer(pods, &corev1.Pod{}, 0, cache.Indexers{byUnit: unitOfPod}),
 	}
-	return m, errors.Join(m.jobs.SetTransform(strip), m.pods.SetTransform(strip))
+	return m, errors.Join(m.jobs.SetTransform(strip), m.pods.SetTransform(strip),
+		m.jobs.SetWatchErrorHandlerWithContext(complain), m.pods.SetWatchErrorHandlerWithContext(complain))
+}
+
+// complain logs why a list or watch ended, unless it is that we end.
+func complain(ctx context.Context, r *cache.Reflector, err error) {
+	if ctx.Err() == nil {
+		cache.DefaultWatchErrorHandler(ctx, r, err)
+	}
 }
 
 func unitOfPod(object any) ([]string, error) {
@@ -299,13 +308,25 @@ func (n *notices) pass(ctx context.Context, notify func(namespace, name, uid str
 	}
 }
 
-// OnAdd, OnUpdate and OnDelete make notices a handler of informers. An object deleted and made anew under
-// one name may come as one update: then the old one's unit is to be looked at too.
+// OnAdd, OnUpdate and OnDelete make notices a handler of informers.
 func (n *notices) OnAdd(object any, _ bool) { n.add(object) }
 
+// OnUpdate gives no notice of what a second list only repeats. An object deleted and made anew under one
+// name may come as one update: then the old one's unit is to be looked at too.
 func (n *notices) OnUpdate(old, object any) {
+	if version(old) == version(object) {
+		return
+	}
 	n.add(old)
 	n.add(object)
 }
 
 func (n *notices) OnDelete(object any) { n.add(object) }
+
+// version is what the API server changes with every change; no two objects of a kind share one.
+func version(object any) string {
+	if o, ok := object.(metav1.Object); ok {
+		return o.GetResourceVersion()
+	}
+	return ""
+}
