@@ -18,6 +18,7 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"tallyman/internal/sqslocal"
+	"tallyman/internal/sqslocal/sqstest"
 )
 
 // TestKillLosesNothing kills the server under load, again and again on one
@@ -34,7 +35,7 @@ func TestKillLosesNothing(t *testing.T) {
 	s := serve(t, sqslocal.Options{Path: path, Clock: clockwork.NewFakeClockAt(time.Now().Add(time.Hour))})
 	url := s.QueueURL("desk")
 	left := map[string]bool{}
-	for d := (desk{t, newClient(s.URL()), &url}); ; {
+	for d := (desk{t, sqstest.NewClient(s.URL(), "us-east-1"), &url}); ; {
 		bodies, _ := d.receive(0)
 		if len(bodies) == 0 {
 			break
@@ -81,7 +82,7 @@ func (b *killBooks) note(book map[string]bool, bodies ...string) int {
 func underLoad(t *testing.T, path string, books *killBooks, round int) {
 	t.Helper()
 	url, kill := startChild(t, path)
-	client := newClient(url)
+	client := sqstest.NewClient(url, "us-east-1")
 	out, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("desk")})
 	if err != nil {
 		t.Fatal(err)

@@ -7,11 +7,11 @@ import (
 	"os/signal"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tallyman/internal/sqslocal"
+	"tallyman/internal/sqslocal/sqstest"
 )
 
 // childFile, in the environment, makes the test binary a server on that file:
@@ -60,14 +60,6 @@ func serve(t testing.TB, o sqslocal.Options) *sqslocal.Server {
 	return s
 }
 
-// newClient is the SDK as a program would make it, but that it never tries twice.
-func newClient(endpoint string) *sqs.Client {
-	return sqs.New(sqs.Options{
-		BaseEndpoint: &endpoint, Region: "us-east-1", RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})
-}
-
 // desk is one queue and a client for it.
 type desk struct {
 	t      testing.TB
@@ -81,7 +73,7 @@ func newDesk(t testing.TB, s *sqslocal.Server, attributes map[string]string) des
 	if err != nil {
 		t.Fatal(err)
 	}
-	return desk{t, newClient(s.URL()), &url}
+	return desk{t, sqstest.NewClient(s.URL(), "us-east-1"), &url}
 }
 
 func (d desk) send(body string, delay int32) {

@@ -41,6 +41,7 @@ func New(o Options) (*Server, error) {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ConnState:         s.newcomers.observe,
 	}
+	s.http.RegisterOnShutdown(s.newcomers.dismiss)
 	return s, nil
 }
 
@@ -59,10 +60,6 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.store.drain()
-	if err := ignoreClosed(s.listener.Close()); err != nil {
-		return errors.Join(fmt.Errorf("sqslocal: stop listening: %w", err), s.Close())
-	}
-	s.newcomers.dismiss()
 	drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	err := s.http.Shutdown(drained)

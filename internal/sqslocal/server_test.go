@@ -20,6 +20,7 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"tallyman/internal/sqslocal"
+	"tallyman/internal/sqslocal/sqstest"
 )
 
 // wantCode fails unless err has the code; "" is no error.
@@ -76,7 +77,7 @@ func TestEverythingIsThereAfterARestart(t *testing.T) {
 	})
 	s := serve(t, sqslocal.Options{Path: path, Clock: clock})
 	url := s.QueueURL("desk")
-	d := desk{t, newClient(s.URL()), &url}
+	d := desk{t, sqstest.NewClient(s.URL(), "us-east-1"), &url}
 	d.wantCounters("after the restart", "1 1 1")
 	wantCode(t, d.delete(handle), "")
 	d.wantCounters("after deleting with the handle of before", "1 0 1")
@@ -145,7 +146,7 @@ func TestEnsureQueue(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := newClient(s.URL()).GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: allNames})
+		out, err := sqstest.NewClient(s.URL(), "us-east-1").GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: allNames})
 		wantCode(t, err, "")
 		if got := out.Attributes["VisibilityTimeout"] + " " + out.Attributes["DelaySeconds"]; got != step.want {
 			t.Errorf("after %v: %s, want %s", step.attributes, got, step.want)
@@ -158,7 +159,7 @@ func TestEnsureQueue(t *testing.T) {
 
 func TestWhatIsNotHereYetSaysSo(t *testing.T) {
 	t.Parallel()
-	client := newClient(serve(t, sqslocal.Options{}).URL())
+	client := sqstest.NewClient(serve(t, sqslocal.Options{}).URL(), "us-east-1")
 	const code = "AWS.SimpleQueueService.UnsupportedOperation"
 	_, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("orders.fifo"), Attributes: map[string]string{"FifoQueue": "true"}})
 	wantCode(t, err, code)

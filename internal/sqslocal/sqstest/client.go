@@ -2,11 +2,14 @@ package sqstest
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -14,17 +17,30 @@ import (
 	"github.com/google/uuid"
 )
 
-type client = sqs.Client
-
-// client is the SDK as a program would make it, but that it never tries twice:
-// what the server says first is what counts.
-func (target Target) client() *client {
+// NewClient is the SDK as a program would make it, but that it never tries
+// twice: what the server says first is what counts.
+func NewClient(endpoint, region string) *sqs.Client {
 	return sqs.New(sqs.Options{
-		BaseEndpoint:     aws.String(target.Endpoint),
-		Region:           target.Region,
+		BaseEndpoint:     &endpoint,
+		Region:           region,
 		Credentials:      credentials.NewStaticCredentialsProvider("test", "test", ""),
+		HTTPClient:       plainBodies{awshttp.NewBuildableClient()},
 		RetryMaxAttempts: 1,
 	})
+}
+
+// plainBodies hides from net/http that the SDK's request bodies can write
+// themselves. The SDK (smithy-go 1.28.8) closes a body as soon as there is an
+// answer, and one that is closed then reports io.EOF from WriteTo, which
+// net/http takes for a failed request: it closes the connection while the
+// answer is being read. A server as near as this one is often that fast.
+type plainBodies struct{ next sqs.HTTPClient }
+
+func (p plainBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return p.next.Do(r)
 }
 
 // attrs are a queue's attributes.

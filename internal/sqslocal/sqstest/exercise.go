@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 )
 
 // Target is the server under test.
@@ -86,7 +88,7 @@ func judge(t *testing.T, failures []string, why string, differs bool) {
 func (target Target) attempt(ctx context.Context, c check) []string {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	p := &probe{Context: ctx, target: target, client: target.client()}
+	p := &probe{Context: ctx, target: target, client: NewClient(target.Endpoint, target.Region)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -102,7 +104,7 @@ func (target Target) attempt(ctx context.Context, c check) []string {
 type probe struct {
 	context.Context
 	target   Target
-	client   *client
+	client   *sqs.Client
 	mu       sync.Mutex
 	failures []string
 }
