@@ -86,7 +86,10 @@ func encoded(b *testing.B, all []*contract.Event) [][]byte {
 	return out
 }
 
-const benchEvents = 200_000
+const (
+	benchEvents = 200_000
+	recovered   = 1_000_000
+)
 
 func BenchmarkFold(b *testing.B) {
 	all := traffic(benchEvents)
@@ -203,7 +206,7 @@ func BenchmarkCommitted(b *testing.B) {
 // BenchmarkRecovery makes the ledger of a million events again: from the bucket, and from the stream.
 func BenchmarkRecovery(b *testing.B) {
 	w := newWorld(b)
-	n := flood(b, w, traffic(1_000_000))
+	n := flood(b, w, traffic(recovered))
 	a, stop := w.start(w.options())
 	w.settled(a, uint64(n))
 	stop()
