@@ -69,8 +69,13 @@ func (w *world) raw(bytes string) *http.Response {
 // What is not HTTP as it should be is answered as a problem too.
 func TestBrokenHTTP(t *testing.T) {
 	t.Parallel()
-	w := alone(t)
-	w.server.app.Server().ReadTimeout = 200 * time.Millisecond
+	s, err := New(blankOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.app.Server().ReadTimeout = 200 * time.Millisecond
+	serve(t, s)
+	w := &world{t: t, server: s}
 	for bytes, status := range map[string]int{
 		"nonsense\r\n\r\n": 400,
 		"GET /jobs HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", maxHeaders) + "\r\n\r\n":             431,

@@ -286,3 +286,24 @@ func TestSpecHasEveryRoute(t *testing.T) {
 		}
 	}
 }
+
+// A comma in a flow mapping ends a text: what is behind it becomes a key without a value.
+func TestSpecHasNoHoles(t *testing.T) {
+	t.Parallel()
+	var walk func(at string, node any)
+	walk = func(at string, node any) {
+		switch n := node.(type) {
+		case nil:
+			t.Errorf("%s has no value", at)
+		case map[string]any:
+			for key, value := range n {
+				walk(at+"/"+key, value)
+			}
+		case []any:
+			for i, value := range n {
+				walk(fmt.Sprintf("%s/%d", at, i), value)
+			}
+		}
+	}
+	walk("#", mustSpec().doc)
+}

@@ -20,7 +20,8 @@ import (
 // SendMessageBatch, so the more at a time, the fewer calls.
 const (
 	maxBatch      = 1000
-	batchInFlight = 256
+	batchInFlight = 128
+	batchTimes    = 5 // as long as one request may take
 )
 
 // receipt is the answer to a submission and to a requeue.
@@ -148,7 +149,7 @@ func (s *Server) submitBatch(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := s.work()
+	ctx, cancel := context.WithTimeout(s.base, batchTimes*s.timeout)
 	defer cancel()
 	ctx = dispatch.WithTrace(ctx, traceParent(c))
 	id := s.requestID(c)

@@ -141,7 +141,7 @@ func (w *world) run(books func(context.Context) error) {
 // eventually polls until ok, or fails after a deadline.
 func (w *world) eventually(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.NewTimer(15 * time.Second)
+	deadline := time.NewTimer(60 * time.Second) // for machines that are busy
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
