@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeN
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use crate::contract::id::valid_label;
 use crate::contract::{Time, names};
 use crate::patience::{Away, Patience};
 use crate::stream::described;
@@ -21,6 +22,9 @@ const EACH: Duration = Duration::from_secs(10);
 
 /// Codes that speak of a receipt handle which no longer counts. Deleting by one is harmless.
 const OLD_RECEIPT: [&str; 3] = ["ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat"];
+
+/// Twice what the context of today's version takes.
+const MAX_TRACE_PARENT: usize = 110;
 
 /// One SQS queue.
 pub struct Queue {
@@ -50,9 +54,11 @@ impl Received {
         self.attributes.contains_key(names::ATTRIBUTE_VERSION)
     }
 
-    /// The W3C trace context that came with it.
+    /// The W3C trace context that came with it. Whoever may send to SQS may write anything there, and a line break in
+    /// a header of NATS would be the end of this program.
     pub fn trace_parent(&self) -> Option<&str> {
-        self.attributes.get(names::ATTRIBUTE_TRACE_PARENT)?.string_value()
+        let value = self.attributes.get(names::ATTRIBUTE_TRACE_PARENT)?.string_value();
+        value.filter(|value| valid_label(value, MAX_TRACE_PARENT))
     }
 
     fn from(message: Message, now: Time) -> Option<Self> {
@@ -173,5 +179,33 @@ where
     match (error.code(), error.message()) {
         (Some(code), message) => format!("{code}: {}", message.unwrap_or("no message")),
         (None, _) => described(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_fits_a_header_is_a_trace_context() {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let long = "0".repeat(MAX_TRACE_PARENT + 1);
+        let table = [
+            (trace, Some(trace)),
+            ("a\r\nNats-Rollup: all", None),
+            ("a\n", None),
+            ("\u{e4}", None),
+            (&long, None),
+        ];
+        for (said, want) in table {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(said);
+            let attributes = HashMap::from([(names::ATTRIBUTE_TRACE_PARENT.to_owned(), value.build().unwrap())]);
+            let message = Message::builder()
+                .message_id("m")
+                .receipt_handle("r")
+                .set_message_attributes(Some(attributes));
+            let received = Received::from(message.build(), Time::at_milli(1)).unwrap();
+            assert_eq!(received.trace_parent(), want, "{said:?}");
+        }
     }
 }
