@@ -1,7 +1,8 @@
 //! What others do to the unit's record while this attempt works.
 //!
 //! Every change is heard on the record's own subject: plain NATS, no consumer, of which a stream takes only a thousand.
-//! Such a message may be lost, so the record is also read again from time to time.
+//! Such a message may be lost, so the record is also read again from time to time. And it may be of a write that lost
+//! its race, which the stream never took: so what is heard only says when to read, and the record alone gives orders.
 
 use std::time::Duration;
 
@@ -16,6 +17,14 @@ use crate::stream::Stream;
 
 /// How often the record is read again.
 const PERIOD: Duration = Duration::from_secs(30);
+
+/// A write is heard before it is stored: when to read after one was heard that would order something.
+const LOOKS: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(500),
+    Duration::from_secs(3),
+];
 
 /// What a record says to an attempt at work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,21 +75,37 @@ impl Watch {
         let mut again = tokio::time::interval(PERIOD);
         again.reset(); // it was read a moment ago
         loop {
-            let record = tokio::select! {
-                Some(change) = self.changes.next() => UnitRecord::decode(&change.payload).ok(),
+            let order = tokio::select! {
+                Some(change) = self.changes.next() => self.confirm(&change.payload).await,
                 _ = again.tick() => self.read().await,
             };
-            if let Some(order) = record.and_then(|record| judge(&record, &self.place.pod)) {
+            if let Some(order) = order {
                 return order;
             }
         }
     }
 
-    /// A record that cannot be read now is read in the next period.
-    async fn read(&self) -> Option<UnitRecord> {
+    /// What the record orders, after a write was heard that would order something.
+    async fn confirm(&self, heard: &[u8]) -> Option<Order> {
+        self.judge(&UnitRecord::decode(heard).ok()?)?;
+        for pause in LOOKS {
+            tokio::time::sleep(pause).await;
+            if let Some(order) = self.read().await {
+                return Some(order);
+            }
+        }
+        None
+    }
+
+    /// What the record orders. One that cannot be read now is read in the next period.
+    async fn read(&self) -> Option<Order> {
         match self.claims.unit(&self.queue, &self.place.unit).await {
-            Ok(Found::Record(held)) => Some(held.record),
+            Ok(Found::Record(held)) => self.judge(&held.record),
             _ => None,
         }
+    }
+
+    fn judge(&self, record: &UnitRecord) -> Option<Order> {
+        judge(record, &self.place.pod)
     }
 }

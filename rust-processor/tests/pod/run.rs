@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tallyman_processor::contract::{Json, Outcome, Reason, UnitState};
+use tallyman_processor::stream::Swap;
 
 use super::world::{Pod, World, appears, shell, task};
 
@@ -314,6 +315,26 @@ fn a_newer_attempt_or_a_closed_record_ends_the_work_in_silence() {
             "started 1/1"
         ]
     );
+}
+
+#[test]
+fn a_write_that_lost_its_race_orders_nothing() {
+    let world = World::new();
+    let go = world.path("go");
+    let wait = format!("until [ -e {} ]; do sleep 0.05; done", go.display());
+    let (pod, mut run) = begun(&world, "u", &wait);
+    let mut record = world.unit("u").unwrap();
+    record.state = UnitState::Closed;
+    record.outcome = Some(Outcome::Failed);
+    record.reason = Some(Reason::Lost);
+    record.closed_at = Some(record.submitted_at);
+    // The server hands it to whoever listens, and only then does the stream refuse it.
+    let of_an_old_revision = world.on(world.claims.write(&record, 0)).unwrap();
+    assert_eq!(of_an_old_revision, Swap::Lost);
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert_eq!(pod.termination()["outcome"], "succeeded");
+    assert_eq!(world.told(), ["claimed 1/1", "started 1/1", "succeeded 1/1"]);
 }
 
 #[test]
