@@ -158,6 +158,14 @@ impl Reader<'_> {
         text
     }
 
+    /// Without it no bridge would find our claims, and what only Kubernetes sees of them would never be said.
+    fn place_name(&mut self, name: &str) -> String {
+        if self.set(name).is_none() {
+            self.faults.push(format!("{name} is not set"));
+        }
+        self.label(name)
+    }
+
     fn label(&mut self, name: &str) -> String {
         let text = self.text(name).unwrap_or_default();
         if !text.is_empty() && !valid_label(&text, MAX_NAME_BYTES) {
@@ -203,11 +211,11 @@ impl Reader<'_> {
     fn place(&mut self) -> Place {
         Place {
             unit: self.token("TALLYMAN_UNIT"),
-            unit_name: self.label("TALLYMAN_UNIT_NAME"),
+            unit_name: self.place_name("TALLYMAN_UNIT_NAME"),
             pod: self.token("TALLYMAN_POD_UID"),
             pod_name: self.label("TALLYMAN_POD_NAME"),
-            namespace: self.label("TALLYMAN_NAMESPACE"),
-            cluster: self.label("TALLYMAN_CLUSTER"),
+            namespace: self.place_name("TALLYMAN_NAMESPACE"),
+            cluster: self.place_name("TALLYMAN_CLUSTER"),
             node: self.label("TALLYMAN_NODE"),
         }
     }
@@ -221,5 +229,26 @@ impl Reader<'_> {
                 .push("TALLYMAN_LOG must be error, warn, info or debug".to_owned());
         }
         Log::down_to(level.unwrap_or(Level::Warn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_protocol_rests_on_must_be_set() {
+        let faults = Settings::from_env(&|_| None).unwrap_err();
+        for name in [
+            "TALLYMAN_QUEUE",
+            "TALLYMAN_UNIT",
+            "TALLYMAN_UNIT_NAME",
+            "TALLYMAN_POD_UID",
+            "TALLYMAN_NAMESPACE",
+            "TALLYMAN_CLUSTER",
+            "TALLYMAN_NATS_URL",
+        ] {
+            assert!(faults.contains(&format!("{name} is not set")), "{name}: {faults}");
+        }
     }
 }
