@@ -29,7 +29,9 @@ type Options struct {
 	BackoffScale float64 // share of Kubernetes' back-off between attempts
 	Paused       bool    // no units are made, as with KEDA's annotation `paused`
 	Log          *slog.Logger
-	Faults       *sqslocal.Faults // nil outside of tests
+
+	AcceptedAfter time.Duration    // after which a task that SQS has not taken is sent again; 0: as on a cluster
+	Faults        *sqslocal.Faults // nil outside of tests
 }
 
 // What there is only one of on one machine.

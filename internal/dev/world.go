@@ -139,7 +139,7 @@ func (w *world) env(config string) []string {
 		"AWS_SECRET_ACCESS_KEY=" + localKey,
 		"AWS_EC2_METADATA_DISABLED=true",
 	}
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "TZ"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "LANG", "TZ", "TALLYMAN_LOG"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}
@@ -166,7 +166,7 @@ func (w *world) scheduler(context.Context) error {
 	s, err := scheduler.New(scheduler.Options{
 		Config: w.o.Config, Lease: w.p.stream.Lease(contract.LeaseScheduler, program.Holder()), Schedules: w.schedules,
 		Ledger: w.jobs, Events: w.p.stream, Dispatcher: d, Counter: w.queue, DeadLetters: w.queue,
-		QueuedAfter: scheduler.DefaultQueuedAfter, Log: w.p.log,
+		AcceptedAfter: w.o.AcceptedAfter, QueuedAfter: scheduler.DefaultQueuedAfter, Log: w.p.log,
 	})
 	if err != nil {
 		return err
