@@ -327,14 +327,17 @@ func TestNoticesAreJoined(t *testing.T) {
 		n.OnAdd(a, true)
 		n.OnDelete(pod("a-1", a))
 	}
+	if got := n.take(); len(got) != 1 || got["uid-a"].name != "a" {
+		t.Errorf("notices %v, want one", got)
+	}
+	if got := n.take(); len(got) != 0 {
+		t.Errorf("taken twice: %v", got)
+	}
 	anew := job("a", "uid-b")
 	anew.ResourceVersion = "2"
 	n.OnUpdate(a, anew)
 	if got := n.take(); len(got) != 2 || got["uid-a"].name != "a" || got["uid-b"].name != "a" {
-		t.Errorf("notices %v", got)
-	}
-	if got := n.take(); len(got) != 0 {
-		t.Errorf("taken twice: %v", got)
+		t.Errorf("made anew: notices %v, want of both", got)
 	}
 }
 
