@@ -184,8 +184,8 @@ func (t *tx) putBack(deliveries []*delivery) error {
 			return err
 		}
 	}
-	for name := range t.lines {
-		t.changed(t.queues[name])
+	for _, l := range t.lines {
+		l.changed = true // a receipt does not know its queue's name, and this is rare
 	}
 	return nil
 }

@@ -201,6 +201,41 @@ func TestPollsAreServedInTheirOrder(t *testing.T) {
 	}
 }
 
+// What a receiver gives back goes to who waits, even where a queue was deleted
+// in the same transaction.
+func TestGivingBackWakesAPoll(t *testing.T) {
+	t.Parallel()
+	s, _ := newStore(t)
+	var got []*delivery
+	var p *poll
+	within(t, s, func(x *tx) (err error) {
+		if err := put(x, "wanted"); err != nil {
+			return err
+		}
+		if got, err = x.receive(x.queues["q"], receiveWish{most: 1}); err != nil {
+			return err
+		}
+		if err := x.createQueue("other", nil, nil); err != nil {
+			return err
+		}
+		if _, err := x.join(t.Context(), x.queues["other"], receiveWish{most: 1}); err != nil {
+			return err
+		}
+		p, err = x.join(t.Context(), x.queues["q"], receiveWish{most: 1})
+		return err
+	})
+	faults := together(t, s,
+		func(x *tx) error { return x.deleteQueue(x.queues["other"]) },
+		func(x *tx) error { return x.putBack(got) })
+	if err := errors.Join(faults...); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.await(t.Context(), p, time.Minute)
+	if err != nil || len(again) != 1 || again[0].receives != 1 {
+		t.Errorf("the poll got %v and error %v, want the message, received once", again, err)
+	}
+}
+
 // SQS lets 120,000 messages be in flight, here fewer: a short poll is refused
 // then, and after a delete there is room again.
 func TestInFlightLimit(t *testing.T) {
