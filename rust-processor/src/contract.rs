@@ -66,6 +66,8 @@ pub const MAX_TAIL_BYTES: usize = 4 << 10;
 pub const MAX_RESULT_BYTES: usize = 32 << 10;
 /// The most attempts of one unit.
 pub const MAX_ATTEMPTS: usize = 32;
+/// The highest number of an attempt that a reader lets pass.
+pub const HIGHEST_ATTEMPT: i64 = 33;
 /// The longest name of something in Kubernetes.
 pub const MAX_NAME_BYTES: usize = 253;
 /// The largest record of a claim.

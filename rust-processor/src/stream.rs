@@ -87,6 +87,7 @@ impl Stream {
     }
 
     /// The same connection with less patience.
+    #[must_use]
     pub fn hurried(&self, limit: Duration) -> Self {
         Self {
             client: self.client.clone(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use super::id::valid_token;
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
 const MAX_CONFIG_BYTES: usize = 1 << 20;
 

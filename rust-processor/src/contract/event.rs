@@ -8,7 +8,7 @@ use super::object::Object;
 use super::time::Time;
 use super::words::{Kind, Reason, Source};
 use super::{
-    MAX_ATTEMPTS, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
+    HIGHEST_ATTEMPT, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
     MAX_RESULT_BYTES, MAX_RUN, MAX_TAIL_BYTES, MAX_TOKEN, names, text,
 };
 
@@ -200,18 +200,18 @@ impl Event {
             time,
             data,
         };
-        event.agree("subject", &subject, event.about())?;
-        event.agree("id", &id, &event.id())?;
+        agree("subject", &subject, event.about())?;
+        agree("id", &id, &event.id())?;
         Ok(event)
     }
+}
 
-    fn agree(&self, field: &str, said: &str, derived: &str) -> Result<(), Fault> {
-        if said == derived {
-            return Ok(());
-        }
-        let message = format!("is not what the data says: {derived}");
-        Err(Fault::new(Code::InvalidValue, field, message))
+fn agree(field: &str, said: &str, derived: &str) -> Result<(), Fault> {
+    if said == derived {
+        return Ok(());
     }
+    let message = format!("is not what the data says: {derived}");
+    Err(Fault::new(Code::InvalidValue, field, message))
 }
 
 fn read_kind(o: &mut Object) -> Option<Kind> {
@@ -245,7 +245,7 @@ impl Data {
         if unit || kind.of_run() {
             d.absent("attempt", "a fact of a whole run or of a unit has none");
         } else {
-            data.attempt = d.integer("attempt", true, 1, MAX_ATTEMPTS as i64 + 1);
+            data.attempt = d.integer("attempt", true, 1, HIGHEST_ATTEMPT);
         }
         data.task = d.bytes("task", kind == Kind::Submitted, 1, MAX_ENVELOPE_BYTES);
         data.unit = d.token("unit", unit);

@@ -10,8 +10,9 @@ use super::object::{Object, TOKEN};
 use super::time::Time;
 use super::words::{Outcome, Reason, UnitState};
 use super::{
-    CLAIM_VERSION, MAX_ATTEMPTS, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
-    MAX_RECEIPT_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_RUN, MAX_SUBMITTER, MAX_TAIL_BYTES, text,
+    CLAIM_VERSION, HIGHEST_ATTEMPT, MAX_ATTEMPTS, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_MESSAGE_BYTES,
+    MAX_NAME_BYTES, MAX_RECEIPT_BYTES, MAX_RECORD_BYTES, MAX_RESULT_BYTES, MAX_RUN, MAX_SUBMITTER, MAX_TAIL_BYTES,
+    text,
 };
 
 /// The claim of a unit. It carries the whole task, so a retry pod never receives from SQS.
@@ -191,8 +192,9 @@ impl UnitRecord {
             }
         }
         self.outcome = o.word("outcome", closed, Outcome::parse, "succeeded, failed or cancelled");
-        let most = MAX_ATTEMPTS as i64 + 1;
-        self.outcome_attempt = o.optional_integer("outcomeAttempt", 0, most).unwrap_or_default();
+        self.outcome_attempt = o
+            .optional_integer("outcomeAttempt", 0, HIGHEST_ATTEMPT)
+            .unwrap_or_default();
         let failed = closed && self.outcome == Some(Outcome::Failed);
         self.reason = o.word("reason", failed, Reason::parse, "of the closed set of reasons");
         self.exit_code = o.optional_integer("exitCode", 0, 255);
@@ -211,6 +213,7 @@ impl UnitRecord {
     }
 
     /// The record closed: no work may start any more.
+    #[must_use]
     pub fn closed(&self, ending: &Ending, now: Time) -> Self {
         Self {
             state: UnitState::Closed,
@@ -231,11 +234,15 @@ impl UnitRecord {
     /// The number of a pod's attempt; 0 where it has none.
     pub fn attempt_of(&self, pod: &str) -> i64 {
         let index = self.attempts.iter().position(|uid| uid == pod);
-        index.map_or(0, |i| i as i64 + 1)
+        index.map_or(0, |i| number(i + 1))
     }
 
     /// The number of the newest attempt; 0 where there is none.
     pub fn newest_attempt(&self) -> i64 {
-        self.attempts.len() as i64
+        number(self.attempts.len())
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

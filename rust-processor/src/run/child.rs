@@ -129,10 +129,8 @@ impl Child {
             .spawn();
         match spawned {
             Ok(process) => Spawned::Working(Box::new(Self::attended(process, payload))),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-                Spawned::Impossible(format!("the command {} cannot be started: {e}", program.display()))
-            }
-            Err(e) => Spawned::NotNow(format!("start {}: {e}", program.display())),
+            Err(e) if for_now(&e) => Spawned::NotNow(format!("start {}: {e}", program.display())),
+            Err(e) => Spawned::Impossible(format!("the command {} cannot be started: {e}", program.display())),
         }
     }
 
@@ -182,7 +180,8 @@ impl Child {
         }
     }
 
-    /// What it printed, when it has ended. What it started and left behind is ended where it holds the pipes.
+    /// What it printed, when it has ended. What it started and left behind has a moment to say its last, and dies with it,
+    /// as in a container.
     pub async fn printed(mut self) -> Printed {
         for last in [false, true] {
             let mut pipes = std::mem::take(&mut self.pipes);
@@ -201,6 +200,7 @@ impl Child {
                 pipes.into_iter().filter(|pipe| !pipe.is_finished()).collect()
             };
         }
+        self.signal(Signal::KILL);
         self.shared.take()
     }
 
@@ -210,6 +210,21 @@ impl Child {
             let _ = kill_process_group(group, signal);
         }
     }
+}
+
+/// Whether the system was merely out of something; else the command itself is wrong, and no retry can mend it.
+fn for_now(e: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let scarce = [
+        Errno::AGAIN,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::TXTBSY,
+        Errno::INTR,
+    ];
+    e.raw_os_error()
+        .is_some_and(|code| scarce.iter().any(|errno| errno.raw_os_error() == code))
 }
 
 fn command(kind: &JobType) -> io::Result<(OsString, Vec<OsString>)> {

@@ -124,7 +124,7 @@ mod tests {
         for i in 0..50_000 {
             printed.add(Pipe::Out, format!("line {i}\n").as_bytes());
         }
-        printed.add(Pipe::Err, &[b'x'; 3 * KEPT]);
+        printed.add(Pipe::Err, &vec![b'x'; 3 * KEPT]);
         printed.add(Pipe::Out, b"the end");
         assert!(printed.tail().ends_with("xthe end") && printed.tail().len() == MAX_TAIL_BYTES);
         let bytes = printed.into_bytes();
@@ -136,7 +136,9 @@ mod tests {
         let words = |parts: &[&[u8]]| {
             let mut printed = Printed::default();
             printed.add(Pipe::Out, b"out\n");
-            parts.iter().for_each(|part| printed.add(Pipe::Err, part));
+            for part in parts {
+                printed.add(Pipe::Err, part);
+            }
             printed.last_words()
         };
         assert_eq!(words(&[]), "");

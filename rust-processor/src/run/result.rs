@@ -9,7 +9,7 @@ use crate::contract::{Json, MAX_RESULT_BYTES};
 /// Levels of nesting that are left for a result inside of an event.
 const MAX_DEPTH: i64 = crate::contract::MAX_DEPTH - 2;
 
-/// Reads a result of at most 32 KiB: JSON as it stands there, any other text as a JSON string, nothing where there is
+/// Reads a result of at most 32 KiB: JSON, any other text as a JSON string, nothing where there is
 /// no file or an empty one. What cannot be a result is a fault, in words for the job's owner.
 pub fn read(path: &Path) -> Result<Option<Json>, String> {
     let file = match File::open(path) {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn json_stays_and_text_becomes_a_string() {
-        assert_eq!(left(b" {\"b\": 1e400}\n"), Ok(Some("{\"b\": 1e400}".to_owned())));
+        assert_eq!(left(b" {\"b\": 1e400}\n"), Ok(Some("{\"b\":1e400}".to_owned())));
         assert_eq!(left(b"null"), Ok(Some("null".to_owned())));
         assert_eq!(left(b"done \"well\"\n"), Ok(Some(r#""done \"well\"\n""#.to_owned())));
         assert_eq!(left(b"\xff"), Ok(Some("\"\u{fffd}\"".to_owned())));

@@ -11,7 +11,7 @@ use crate::contract::{Json, Outcome, Reason};
 use crate::exit::Exit;
 
 /// What ended the work.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum End {
     /// It exited by itself, or was killed by somebody else.
     Exited(ExitStatus),

@@ -1,5 +1,7 @@
 //! `processor claim`, by the sentences of the design's section 7.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tallyman_processor::contract::{Kind, Outcome, Reason, Task, UnitState, id, names};
 
@@ -167,7 +169,7 @@ fn a_33rd_attempt_closes_the_unit() {
     world.send(&shell("true").1);
     world.claimed("u", 0);
     world.change("u", |record| {
-        record.attempts = (1..=32).map(|n| format!("p{n}")).collect()
+        record.attempts = (1..=32).map(|n| format!("p{n}")).collect();
     });
     let pod = world.claimed("u", 65);
     assert_eq!(
@@ -328,8 +330,7 @@ fn every_fault_of_the_environment_is_named_at_once() {
 fn an_intent_is_taken_over_by_the_next_pod() {
     let world = World::new();
     let (job, envelope) = shell("true");
-    use base64::Engine;
-    let task = base64::engine::general_purpose::STANDARD.encode(&envelope);
+    let task = STANDARD.encode(&envelope);
     let intent = json!({ "v": 1, "state": "intent", "unit": "u", "queue": QUEUE, "jobId": job, "run": 1, "type": "sh",
         "submittedAt": SUBMITTED_AT, "task": task, "receipt": "an-old-receipt", "cancelRequested": true });
     world.put_claim(&names::unit_key(QUEUE, "u"), &intent);

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tallyman_processor::contract::{Event, RunRecord, UnitRecord, names};
 use tallyman_processor::log::{Level, Log};
@@ -21,7 +23,7 @@ pub const QUEUE: &str = "default";
 pub const SUBMITTED_AT: &str = "2026-11-21T16:00:00.000Z";
 
 /// How long a test waits for what must come.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The servers, and this test's view of them.
 pub struct World {
@@ -224,8 +226,7 @@ impl World {
             let Some(data) = answer["message"]["data"].as_str() else {
                 break;
             };
-            use base64::Engine;
-            let bytes = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+            let bytes = STANDARD.decode(data).unwrap();
             events.push(Event::decode(&bytes).unwrap());
         }
         events

@@ -1,28 +1,29 @@
-//! Rust and Go agree about every vector in `contract/testdata`. Its README says what each folder means.
+//! Messages: each folder says what is expected of the files in it.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::testdata;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tallyman_processor::contract::{Event, Fault, Json, RunRecord, Task, UnitRecord};
 
 /// Decodes bytes of one kind and encodes what was decoded.
-type Codec = fn(&[u8]) -> Result<Result<Vec<u8>, Fault>, Fault>;
+pub type Codec = fn(&[u8]) -> Result<Result<Vec<u8>, Fault>, Fault>;
 
-const KINDS: [(&str, Codec); 4] = [
+pub const KINDS: [(&str, Codec); 4] = [
     ("task", |bytes| Task::decode(bytes).map(|task| task.encode())),
     ("event", |bytes| Event::decode(bytes).map(|event| event.encode())),
     ("unit", |bytes| UnitRecord::decode(bytes).map(|unit| unit.encode())),
     ("run", |bytes| RunRecord::decode(bytes).map(|run| run.encode())),
 ];
-const FOLDERS: [&str; 4] = ["valid", "tolerated", "invalid", "malformed"];
+pub const FOLDERS: [&str; 4] = ["valid", "tolerated", "invalid", "malformed"];
 
-struct Vector {
+pub struct Vector {
     path: String,
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -38,11 +39,7 @@ struct Generated {
     suffix: String,
 }
 
-pub fn testdata() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../contract/testdata")
-}
-
-fn vectors(kind: &str, folder: &str) -> Vec<Vector> {
+pub fn vectors(kind: &str, folder: &str) -> Vec<Vector> {
     let place = format!("{kind}/{folder}");
     let files = fs::read_dir(testdata().join(&place)).unwrap_or_else(|e| panic!("{place}: {e}"));
     let mut all: Vec<_> = files
