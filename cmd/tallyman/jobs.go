@@ -205,17 +205,35 @@ func newCancel(s *shared) *cobra.Command {
 }
 
 func newRequeue(s *shared) *cobra.Command {
-	return &cobra.Command{
+	var run int
+	cmd := &cobra.Command{
 		Use: "requeue JOB", Short: "Run an ended job again, as its next run", Args: cobra.ExactArgs(1),
+		Long: "Make the next run of a job that has ended. The run that is to be followed is named, so that a repeat of\n" +
+			"the same command line with --run makes no second one.",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.show(cmd, http.MethodPost, "/jobs/"+url.PathEscape(args[0])+"/requeue", func(w io.Writer, b []byte) error {
-				var r receipt
-				if err := json.Unmarshal(b, &r); err != nil {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			path := "/jobs/" + url.PathEscape(args[0])
+			if run == 0 { // the newest that this client has seen: a retry of the request below names it still
+				var j job
+				if err := c.ask(cmd.Context(), http.MethodGet, path, nil, &j); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(w, "%s  %s\n", r.JobID, r.State)
+				run = j.Run
+			}
+			b, err := c.raw(cmd.Context(), http.MethodPost, path+"/requeue", map[string]int{"run": run}, nil)
+			if err != nil {
 				return err
-			})
+			}
+			var r receipt
+			if err := json.Unmarshal(b, &r); err != nil {
+				return err
+			}
+			return s.print(cmd.OutOrStdout(), b, fmt.Sprintf("%s  %s\n", r.JobID, r.State))
 		},
 	}
+	cmd.Flags().IntVar(&run, "run", 0, "the run that is to be followed (the newest)")
+	return cmd
 }

@@ -121,6 +121,8 @@ func check(want, have jetstream.StreamConfig) error {
 	}{
 		{"subjects", have.Subjects, want.Subjects, slices.Equal(have.Subjects, want.Subjects)},
 		{"subject transform", transform(have), transform(want), transform(have) == transform(want)},
+		{"retention policy", have.Retention, want.Retention, have.Retention == want.Retention},
+		{"discard policy", have.Discard, want.Discard, have.Discard == want.Discard},
 		{"storage", have.Storage, want.Storage, have.Storage == want.Storage},
 		{"replicas", have.Replicas, want.Replicas, have.Replicas >= want.Replicas},
 		{"max age", have.MaxAge, want.MaxAge, ageSuits(want, have)},
