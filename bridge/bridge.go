@@ -29,6 +29,7 @@ func (b *Bridge) Run(parent context.Context) error {
 	g.Go(func() error { return b.o.Kubernetes.Watch(ctx, b.notified) })
 	g.Go(func() error { return b.followClaims(ctx) })
 	g.Go(func() error { return b.sweepForEver(ctx) })
+	g.Go(func() error { return b.watchForGaps(ctx) })
 	for range b.o.Workers {
 		g.Go(func() error { return b.work(ctx) })
 	}

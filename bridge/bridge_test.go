@@ -90,10 +90,14 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs, err := s.Bucket(t.Context(), contract.BucketJobs)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, clock := newCluster(), clockwork.NewFakeClockAt(time.Date(2026, 11, 21, 10, 1, 0, 0, time.UTC))
 	return &bench{t: t, stream: s, bucket: bucket, cluster: c, clock: clock, step: 100 * time.Millisecond, o: Options{
 		Cluster: "prod-eu", Namespaces: []string{"jobs"}, Kubernetes: c, Claims: bucket, Events: s,
-		Clock: clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Sweep: time.Hour,
+		Ledger: jobs, Clock: clock, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Sweep: time.Hour,
 	}}
 }
 
@@ -440,10 +444,28 @@ func TestSayAll(t *testing.T) {
 	})
 }
 
+// What the stream lost, the claims still hold: when the ledger finds a gap, they are said again.
+func TestAGapInTheLedgerSaysAllAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	w := readView(t, "testdata/units/succeeded-unsaid-1.36.yaml")
+	w.Claim.Said = true
+	b.put(w)
+	b.run()
+	jobs, err := b.stream.Bucket(t.Context(), contract.BucketJobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jobs.Put(t.Context(), contract.KeyStats, []byte(`{"balance":{"gap":true,"gapAt":7}}`)); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the outcome to be said again", func() bool { return slices.Contains(b.said(), "1/1/succeeded") })
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{Namespaces: []string{"a b"}, Workers: 1000, Sweep: time.Millisecond})
-	for _, field := range []string{"Cluster", "Namespaces", "Kubernetes", "Claims", "Events", "Workers", "Sweep"} {
+	for _, field := range []string{"Cluster", "Namespaces", "Kubernetes", "Claims", "Events", "Ledger", "Workers", "Sweep"} {
 		if err == nil || !strings.Contains(err.Error(), field+":") {
 			t.Errorf("%s is bad and not named in: %v", field, err)
 		}

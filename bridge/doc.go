@@ -16,6 +16,7 @@
 //	job.go          the conditions of a Kubernetes Job, in any order
 //	termination.go  the processor's last word, in its termination message
 //	moment.go       Kubernetes' whole seconds as times of events
+//	gap.go          what the stream lost, the claims say again
 //	informers.go    the port Kubernetes on a cluster: watches, their cache, and whom they give notice of
 //	apiserver.go    what is asked of the API server, and why it could not be
 //

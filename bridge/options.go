@@ -53,6 +53,7 @@ type Options struct {
 	Kubernetes Kubernetes
 	Claims     Claims
 	Events     Events
+	Ledger     Ledger
 	Clock      clockwork.Clock // the real one by default
 	Log        *slog.Logger
 	Workers    int           // units settled at a time; 4 by default
@@ -89,6 +90,7 @@ func (o *Options) validate() error {
 	fault(o.Kubernetes == nil, "Kubernetes", "is needed")
 	fault(o.Claims == nil, "Claims", "the bucket is needed")
 	fault(o.Events == nil, "Events", "the stream is needed")
+	fault(o.Ledger == nil, "Ledger", "the bucket is needed")
 	fault(o.Workers < 1 || o.Workers > maxWorkers, "Workers", fmt.Sprintf("%d must be 1 to %d", o.Workers, maxWorkers))
 	fault(o.Sweep < time.Second, "Sweep", fmt.Sprintf("%s must be at least 1s", o.Sweep))
 	return errors.Join(faults...)

@@ -27,11 +27,16 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, kubeconfig
 	if err != nil {
 		return err
 	}
+	ledger, err := p.Stream.Bucket(ctx, contract.BucketJobs)
+	if err != nil {
+		return err
+	}
 	k, err := bridge.NewInformers(kubeconfig, o.Namespaces, p.Log)
 	if err != nil {
 		return err
 	}
 	o.Kubernetes, o.Claims, o.Events, o.Log = k, claims, p.Stream, p.Log
+	o.Ledger = ledger
 	b, err := bridge.New(o)
 	if err != nil {
 		return err

@@ -43,6 +43,8 @@ const (
 	localKey = "local"
 	// maxReceives is how often a message may be received without a claim before it is set aside.
 	maxReceives = 5
+	// grace is from SIGTERM to SIGKILL: somebody who presses Ctrl-C waits for it.
+	grace = 5 * time.Second
 )
 
 // Pipeline is everything, listening.

@@ -87,14 +87,14 @@ func (w *world) units(context.Context) error {
 	}
 	kube, err := localkube.New(localkube.Options{
 		Dir: w.p.folder.at("localkube"), Processor: w.o.Processor, Queues: w.kubeQueues(), Env: w.env(config),
-		Cluster: cluster, Namespace: namespace, BackoffScale: w.o.BackoffScale, Log: w.p.log,
+		Cluster: cluster, Namespace: namespace, BackoffScale: w.o.BackoffScale, Grace: grace, Log: w.p.log,
 	})
 	if err != nil {
 		return err
 	}
 	br, err := bridge.New(bridge.Options{
 		Cluster: cluster, Namespaces: []string{namespace}, Kubernetes: kube, Claims: w.claims, Events: w.p.stream,
-		Log: w.p.log,
+		Ledger: w.jobs, Log: w.p.log,
 	})
 	if err != nil {
 		return err
@@ -131,6 +131,7 @@ func (w *world) env(config string) []string {
 		"TALLYMAN_CONFIG=" + config,
 		"TALLYMAN_NATS_URL=" + w.p.nats.URL(),
 		"TALLYMAN_RECEIVE_SECONDS=1",
+		"TALLYMAN_GRACE_SECONDS=" + strconv.Itoa(int(grace/time.Second)-1), // of its own child, within ours
 		"TALLYMAN_STORE_DIR=" + w.p.folder.at("store"),
 		"TALLYMAN_DATA_DIR=" + w.o.Files,
 		"AWS_ENDPOINT_URL_SQS=" + w.sqs.URL(),

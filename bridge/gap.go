@@ -1,0 +1,34 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// Ledger is the bucket "jobs", watched. *stream.Bucket fills it.
+type Ledger interface {
+	Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error
+}
+
+// watchForGaps says all claims again whenever the ledger has found that the stream lost events: what they
+// said is in the claims still, and the fold drops what it has.
+func (b *Bridge) watchForGaps(ctx context.Context) error {
+	var said uint64 // the gap that was answered last
+	return b.o.Ledger.Watch(ctx, contract.KeyStats, func(e stream.Entry) error {
+		var s struct {
+			Balance contract.Balance `json:"balance"`
+		}
+		if e.Deleted || json.Unmarshal(e.Value, &s) != nil || !s.Balance.Gap || s.Balance.GapAt == said {
+			return nil
+		}
+		b.o.Log.Warn("the stream has lost events; all claims are said again", "gapAt", s.Balance.GapAt)
+		if err := b.SayAll(ctx); err != nil {
+			return err
+		}
+		said = s.Balance.GapAt
+		return nil
+	}, func() error { return nil })
+}
