@@ -193,12 +193,21 @@ struct Held<'a> {
 
 impl<'a> Held<'a> {
     fn at(world: &'a World, unit: &str, container: &str, step: &str) -> Self {
-        let fifo = world.path(&format!("hold-{step}"));
-        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let pod = world.pod(unit);
         if container == "run" {
             pod.claim(0);
         }
+        Self::of(world, pod, container, step)
+    }
+
+    /// The main container of a pod that has claimed.
+    fn running(world: &'a World, pod: Pod<'a>, step: &str) -> Self {
+        Self::of(world, pod, "run", step)
+    }
+
+    fn of(world: &World, pod: Pod<'a>, container: &str, step: &str) -> Self {
+        let fifo = world.path(&format!("hold-{step}"));
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let pod = pod.with("TALLYMAN_TEST_HOLD", format!("{step}={}", fifo.display()));
         let process = pod.start(container);
         let (reached, opened) = mpsc::channel();
@@ -255,6 +264,41 @@ fn a_conflict_at_step_5_joins_the_claim() {
             (vec!["claimed 1/1".to_owned(), "claimed 1/2".to_owned()], (0, 0))
         );
     }
+}
+
+#[test]
+fn a_lost_answer_looks_like_a_conflict_and_costs_nothing() {
+    let world = World::new();
+    world.send(&shell("true").1);
+    let slow = Held::at(&world, "u", "claim", "c5m");
+    let pod = slow.pod.uid.clone();
+    world.change("u", |record| {
+        record.state = UnitState::Owned;
+        record.attempts = vec![pod];
+    });
+    let pod = slow.goes_on(0);
+    assert_eq!(
+        world.unit("u").unwrap().attempts,
+        [pod.uid.as_str()],
+        "the pod keeps its number"
+    );
+    let slow = Held::running(&world, pod, "rS");
+    world.change("u", |record| {
+        record.state = UnitState::Closed;
+        record.outcome = Some(Outcome::Succeeded);
+        record.outcome_attempt = 1;
+        record.closed_at = Some(record.submitted_at);
+    });
+    let termination = slow.goes_on(0).termination();
+    assert_eq!(
+        (&termination["outcome"], &termination["recorded"]),
+        (&json!("succeeded"), &json!(true))
+    );
+    assert_eq!(
+        world.told(),
+        ["claimed 1/1", "started 1/1"],
+        "the bridge says what was recorded"
+    );
 }
 
 #[test]
