@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -62,9 +63,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if cfg.Region == "" {
 		return nil, errors.New("SQS client: no region; set AWS_REGION")
 	}
-	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+	cfg.HTTPClient = plainBodies{awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConnsPerHost = maxInFlight
-	})
+	})}
 	if o.CallTimeout == 0 {
 		o.CallTimeout = defaultCallTimeout
 	}
@@ -74,6 +75,19 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 		}
 	})
 	return &Client{sqs: client, timeout: o.CallTimeout, batches: make(map[string]*batcher)}, nil
+}
+
+// plainBodies hides from net/http that the SDK's request bodies can write themselves. The SDK (smithy-go
+// 1.28.8) closes a body as soon as there is an answer, and one that is closed then reports io.EOF from
+// WriteTo, which net/http takes for a failed request: it closes the connection while the answer is being
+// read. The SDK would ask again, and a message would be sent twice. A near and fast SQS shows it.
+type plainBodies struct{ next sqs.HTTPClient }
+
+func (p plainBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return p.next.Do(r)
 }
 
 // wrap translates an error of the SDK once, at this door.
