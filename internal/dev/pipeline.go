@@ -59,7 +59,8 @@ type Pipeline struct {
 
 // New starts NATS and opens every listener, so that whatever is in the way is an error now. A Pipeline
 // that New gave must be Run, which also closes it.
-func New(ctx context.Context, o Options) (p *Pipeline, err error) {
+func New(ctx context.Context, o Options) (*Pipeline, error) {
+	var err error
 	if o.Files, err = filepath.Abs(o.Files); err != nil {
 		return nil, err
 	}
@@ -67,22 +68,26 @@ func New(ctx context.Context, o Options) (p *Pipeline, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p = &Pipeline{folder: f, log: o.Log}
-	defer func() {
-		if err != nil {
-			p.close()
-		}
-	}()
-	if p.nats, err = natslocal.Start(natslocal.Options{Addr: o.NATS, Dir: f.at("nats"), Log: o.Log}); err != nil {
-		return nil, fmt.Errorf("%w; is the port in use? choose another with --nats", err)
+	p := &Pipeline{folder: f, log: o.Log}
+	if err := p.open(ctx, &o); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// open starts what listens; whatever it leaves open after an error, close closes.
+func (p *Pipeline) open(ctx context.Context, o *Options) (err error) {
+	if p.nats, err = natslocal.Start(natslocal.Options{Addr: o.NATS, Dir: p.folder.at("nats"), Log: o.Log}); err != nil {
+		return fmt.Errorf("%w; is the port in use? choose another with --nats", err)
 	}
 	if err := p.connect(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := p.join(ctx, &o); err != nil {
-		return nil, err
+	if err := p.join(ctx, o); err != nil {
+		return err
 	}
-	return p, p.addresses.write(f.at("addresses.json"))
+	return p.addresses.write(p.folder.at("addresses.json"))
 }
 
 func (p *Pipeline) connect(ctx context.Context) (err error) {
