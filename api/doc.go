@@ -10,7 +10,7 @@
 //	body.go       reading JSON bodies, every fault named
 //	post.go       a post becomes a task; payload.go holds it to the type's schema
 //	submit.go     POST /jobs and /jobs/batch
-//	ledger.go     the books in memory: stats, documents, who waits for a change
+//	ledger.go     the books in memory: stats and documents; bells.go tells who waits for a change
 //	index.go      the documents in a disposable SQLite file
 //	page.go       GET /jobs
 //	job.go        GET /jobs/{jobId}: the document and the words that were said (words.go)
@@ -19,6 +19,7 @@
 //	feed.go       the newest events in memory, for whoever follows; follow.go: the two live routes
 //	sse.go        writing Server-Sent Events, and leaving in time
 //	progress.go   what running jobs said last
+//	lru.go        what was used last, within a budget of bytes
 //	schedule.go   schedules; stats.go, health.go: what their names say
 //	docs.go       /openapi.yaml and /docs
 package api
