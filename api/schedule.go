@@ -126,7 +126,7 @@ func (s *Server) readSchedule(body []byte) (contract.Schedule, error) {
 		return contract.Schedule{}, err
 	}
 	if _, err := s.cron.Next(cron, zone, s.now()); err != nil {
-		return contract.Schedule{}, contract.Errorf(contract.CodeInvalidValue, name, "%s: %v", name, err)
+		return contract.Schedule{}, cronFault(err, name)
 	}
 	if err := s.settle(&p); err != nil {
 		return contract.Schedule{}, err
@@ -135,6 +135,18 @@ func (s *Server) readSchedule(body []byte) (contract.Schedule, error) {
 		V: 1, ID: s.newID(), Cron: cron, TimeZone: zone, Queue: p.queue, Type: p.jobType, Payload: p.payload,
 		Tags: p.tags, TimeoutSeconds: p.timeoutSeconds, CreatedAt: contract.At(s.now()),
 	}, nil
+}
+
+// cronFault names the field under the name that the client gave it.
+func cronFault(err error, name string) error {
+	fault, ok := errors.AsType[*contract.Error](err)
+	if !ok {
+		return contract.Errorf(contract.CodeInvalidValue, name, "%s: %v", name, err)
+	}
+	if fault.Field == "cron" {
+		return contract.Errorf(fault.Code, name, "%s", fault.Message)
+	}
+	return fault
 }
 
 func readCron(f *form) (name, cron string) {
@@ -184,7 +196,7 @@ func (s *Server) createSchedule(c *fiber.Ctx) error {
 	if s.schedules.count() >= contract.MaxSchedules {
 		return contract.Errorf(contract.CodeConflict, "", "there are %d schedules, the most that are kept; delete some first", contract.MaxSchedules)
 	}
-	b, err := json.Marshal(r)
+	b, err := r.Encode()
 	if err != nil {
 		return fmt.Errorf("schedule %s: %w", r.ID, err)
 	}
