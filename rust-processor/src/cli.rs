@@ -39,9 +39,7 @@ pub struct Answer(clap::Error);
 
 /// Parses the arguments, the program's own name first.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Answer> {
-    Cli::try_parse_from(args)
-        .map(|cli| cli.command)
-        .map_err(Answer)
+    Cli::try_parse_from(args).map(|cli| cli.command).map_err(Answer)
 }
 
 impl Answer {

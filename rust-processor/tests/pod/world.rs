@@ -143,6 +143,7 @@ impl World {
     }
 
     /// Hides received messages for a second only, for tests that lose a pod with a message in its hand.
+    #[cfg(feature = "testpoints")]
     pub fn hide_shortly(&self) {
         fs::write(self.path("config.json"), configuration("1s").to_string()).unwrap();
     }
