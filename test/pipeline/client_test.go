@@ -33,9 +33,9 @@ func (c *client) fulfil(ctx context.Context, w wish) error {
 	case n < 10:
 		return c.sendForeign(ctx, w)
 	case n < 20:
-		return c.cancel(ctx, c.m.pick(w.r))
+		return c.cancel(ctx, c.m.pick(w.r, 5)) // they may still be under way
 	case n < 30:
-		return c.requeue(ctx, c.m.pick(w.r))
+		return c.requeue(ctx, c.m.pick(w.r, 100))
 	}
 	return c.post(ctx, w)
 }

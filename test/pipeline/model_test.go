@@ -38,12 +38,13 @@ func (m *model) lose() {
 	m.lost++
 }
 
-// pick gives one of the promises; nil where there is none yet.
-func (m *model) pick(r *rand.Rand) *promise {
+// pick gives one of the newest n promises; nil where there is none yet.
+func (m *model) pick(r *rand.Rand, n int) *promise {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.promises) == 0 {
+	all := m.promises[max(0, len(m.promises)-n):]
+	if len(all) == 0 {
 		return nil
 	}
-	return m.promises[r.IntN(len(m.promises))]
+	return all[r.IntN(len(all))]
 }
