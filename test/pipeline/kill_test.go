@@ -42,11 +42,12 @@ func seedOf(t *testing.T) uint64 {
 }
 
 // markerScript leaves a line for each attempt, and holds a lock that the kernel gives back when the last
-// process that has it is gone: two attempts at the same time cannot both have it.
+// process that has it is gone: two attempts at the same time cannot both have it. It takes longer than the
+// program needs to come back, so work that outlived the program would meet the next attempt.
 const markerScript = `exec 9>>"$1/$TALLYMAN_JOB_ID.lock"
 flock -n 9 || { echo "$TALLYMAN_JOB_ID/$TALLYMAN_RUN/$TALLYMAN_ATTEMPT" >>"$1/overlaps"; exit 65; }
 echo "$TALLYMAN_RUN $TALLYMAN_ATTEMPT" >>"$1/$TALLYMAN_JOB_ID.runs"
-sleep 0.2
+sleep 2
 echo done >>"$1/$TALLYMAN_JOB_ID.done"`
 
 // chaos is the program under load, and what is known of it from outside.
