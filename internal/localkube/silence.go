@@ -36,10 +36,16 @@ func (s *silence) most(wanted int64, now time.Time) int64 {
 	switch {
 	case s.failures == 0:
 		return wanted
-	case now.Before(s.until):
+	case wanted == 0 || now.Before(s.until):
 		return 0
 	}
-	return min(wanted, 1)
+	s.wait(now) // for this one to fail or to speak
+	return 1
+}
+
+// wait holds the next unit back.
+func (s *silence) wait(now time.Time) {
+	s.until = now.Add(min(firstSilence<<min(s.failures-1, 10), maxSilence))
 }
 
 // spoke: a claim did what it is for.
@@ -53,8 +59,8 @@ func (s *silence) spoke() {
 func (s *silence) failed(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until = now.Add(min(firstSilence<<min(s.failures, 10), maxSilence))
 	s.failures++
+	s.wait(now)
 }
 
 // tells is whether it is time to complain.

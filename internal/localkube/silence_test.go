@@ -25,11 +25,14 @@ func TestSilence(t *testing.T) {
 		if got := s.most(20, now.Add(pause-1)); got != 0 {
 			t.Errorf("after %d failures, before the pause: %d", i+1, got)
 		}
+		if got := s.most(0, now.Add(pause)); got != 0 {
+			t.Errorf("none is wanted: %d", got)
+		}
 		if got := s.most(20, now.Add(pause)); got != 1 {
 			t.Errorf("after %d failures, after the pause: %d", i+1, got)
 		}
-		if got := s.most(0, now.Add(pause)); got != 0 {
-			t.Errorf("none is wanted: %d", got)
+		if got := s.most(20, now.Add(2*pause-1)); got != 0 {
+			t.Errorf("after %d failures, while the one that was made has not ended: %d", i+1, got)
 		}
 	}
 	for range 100 { // a shift must not overflow
@@ -107,8 +110,8 @@ func TestAProcessorThatTakesNoJobIsNamed(t *testing.T) {
 				w.until("a second try", func() bool { return len(w.kube.Jobs()) > 3 })
 			}
 			w.stop()
-			// Three at once, then one at a time after 400ms and more.
-			if units, most := len(w.kube.Jobs()), 3+2+int(time.Since(began)/(300*time.Millisecond)); units > most {
+			// Three at once, then one at a time, 100ms after the one before and soon more seldom.
+			if units, most := len(w.kube.Jobs()), 3+1+int(time.Since(began)/firstSilence); units > most {
 				t.Errorf("%d units in %s", units, time.Since(began))
 			}
 			if n := len(log.all()); n != 1 {

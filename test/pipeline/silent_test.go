@@ -44,7 +44,7 @@ func TestAProcessorThatNeverSaysAWordLosesNothing(t *testing.T) {
 			}
 			until(p.world(), "some more pods", func() int { return len(p.unitsMade()) }, func(made int) bool { return made > 1 })
 			// At most five at once, then one at a time, ever more seldom.
-			if made, most := len(p.unitsMade()), n+2+int(time.Since(began)/(200*time.Millisecond)); made > most {
+			if made, most := len(p.unitsMade()), n+1+int(time.Since(began)/(100*time.Millisecond)); made > most {
 				t.Errorf("%d units in %s", made, time.Since(began))
 			}
 			s := p.world().stats()
