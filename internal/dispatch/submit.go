@@ -32,7 +32,7 @@ func (d *Dispatcher) Submit(ctx context.Context, t contract.Task) (contract.Stat
 		return "", err
 	}
 	if err := d.send(ctx, &t, message); err != nil {
-		d.log.Warn("not sent, the relay will send it again", "jobId", t.JobID, "run", t.Run, "error", err)
+		d.log.Info("not sent, the relay will send it again", "jobId", t.JobID, "run", t.Run, "error", err)
 		return contract.StateAccepted, nil
 	}
 	return contract.StateQueued, nil
