@@ -213,8 +213,12 @@ func TestWhileSQSIsAwayTheRelayWaits(t *testing.T) {
 		t.Fatalf("%d sent at once", len(got))
 	}
 	w.clock.Advance(waitAfter)
-	if got := w.relayed(r); len(got) != 40 {
-		t.Fatalf("%d sent", len(got))
+	jobs := make(map[string]bool) // a send that was given up may still have arrived: the claim drops the copy
+	for _, task := range w.relayed(r) {
+		jobs[task.JobID] = true
+	}
+	if len(jobs) != 40 {
+		t.Fatalf("%d sent", len(jobs))
 	}
 }
 

@@ -165,6 +165,34 @@ func TestAwayIsUnavailable(t *testing.T) {
 	}
 }
 
+// A retry of a call that all of its senders gave up would send what somebody else sends again by then.
+func TestWhatNobodyWaitsForIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(srv.Close)
+	c := open(t, srv.URL)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Send(ctx, srv.URL+"/000000000000/q", queue.Message{Body: []byte("x")}) }()
+	<-asked
+	cancel()
+	if err := <-done; err == nil {
+		t.Fatal("sent")
+	}
+	for wait := time.After(1500 * time.Millisecond); ; { // longer than the SDK waits before its next tries
+		select {
+		case <-asked:
+			t.Error("tried again for nobody")
+		case <-wait:
+			return
+		}
+	}
+}
+
 func TestNoQueueIsSaid(t *testing.T) {
 	t.Parallel()
 	srv := testenv.SQS(t, sqslocal.Options{})

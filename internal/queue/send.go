@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -131,8 +132,7 @@ func (b *batcher) take() []*sending {
 }
 
 func (b *batcher) send(batch []*sending) {
-	// The call belongs to every sender, so it does not end with the first who gives up.
-	ctx, cancel := context.WithTimeout(context.Background(), b.client.timeout)
+	ctx, cancel := b.together(batch)
 	defer cancel()
 	entries := make([]types.SendMessageBatchRequestEntry, len(batch))
 	for i, s := range batch {
@@ -147,6 +147,23 @@ func (b *batcher) send(batch []*sending) {
 	defer b.mu.Unlock()
 	b.inFlight--
 	b.dispatch()
+}
+
+// together is the context of a call that belongs to every sender: it does not end with the first who gives
+// up, but with the last, so that no retry sends what nobody waits for any more.
+func (b *batcher) together(batch []*sending) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), b.client.timeout)
+	var waiting atomic.Int64
+	waiting.Store(int64(len(batch)))
+	for _, s := range batch {
+		stop := context.AfterFunc(s.ctx, func() {
+			if waiting.Add(-1) == 0 {
+				cancel()
+			}
+		})
+		context.AfterFunc(ctx, func() { stop() })
+	}
+	return ctx, cancel
 }
 
 func (m *Message) entry(place int) types.SendMessageBatchRequestEntry {
