@@ -2,6 +2,7 @@ package localkube
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"time"
@@ -81,7 +82,7 @@ func (u *unit) hear(ctx context.Context, name string, ended corev1.ContainerStat
 		return
 	}
 	s, now := u.kube.silences[u.queue.Name], u.kube.now()
-	if ended.ExitCode == 0 && (ended.Message != "" || dir.hasTask()) {
+	if didItsPart(ended, dir.hasTask()) {
 		s.spoke()
 		return
 	}
@@ -95,6 +96,18 @@ func (u *unit) hear(ctx context.Context, name string, ended corev1.ContainerStat
 	}
 	u.kube.o.Log.Warn(what, slog.String("queue", u.queue.Name), slog.String("processor", u.kube.o.Processor),
 		slog.Int("exitCode", int(ended.ExitCode)), slog.String("said", ended.Message), slog.String("lastLine", out.lastLine()))
+}
+
+// didItsPart tells whether a claim did what it is for: it took a task, or said that there was none, or ended
+// a run by its record, as of one that was cancelled before its work began.
+func didItsPart(ended corev1.ContainerStateTerminated, hasTask bool) bool {
+	if ended.ExitCode == 0 {
+		return ended.Message != "" || hasTask
+	}
+	var word struct {
+		Recorded bool `json:"recorded"`
+	}
+	return json.Unmarshal([]byte(ended.Message), &word) == nil && word.Recorded
 }
 
 // watch complains of a claim that takes longer than any may, until stop is called. It is left to run: so

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestSilence(t *testing.T) {
@@ -136,6 +138,30 @@ func TestTheLastLineOfAnOutput(t *testing.T) {
 		}
 		if got := l.lastLine(); got != c.want {
 			t.Errorf("after %.20q: %q, want %q", c.write, got, c.want)
+		}
+	}
+}
+
+func TestAClaimThatEndsARunIsNotSilent(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code    int32
+		message string
+		task    bool
+		want    bool
+	}{
+		"took a task":            {0, "", true, true},
+		"found none":             {0, `{"outcome":"none"}`, false, true},
+		"ended without a word":   {0, "", false, false},
+		"cancelled by request":   {86, `{"outcome":"cancelled","recorded":true}`, false, true},
+		"out of attempts":        {65, `{"outcome":"failed","recorded":true}`, false, true},
+		"wrong environment":      {65, `{"outcome":"none","recorded":false}`, false, false},
+		"not our processor":      {1, "oops", false, false},
+		"infrastructure is away": {75, "", false, false},
+	} {
+		ended := corev1.ContainerStateTerminated{ExitCode: c.code, Message: c.message}
+		if got := didItsPart(ended, c.task); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
