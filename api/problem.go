@@ -97,7 +97,7 @@ func problemOf(err error) (p problem, ours bool) {
 		}
 		return problemOf(contract.Errorf(contract.CodeMalformed, "", "this is not HTTP as it should be: %s", http.Message))
 	case errors.Is(err, stream.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return problemOf(contract.Errorf(contract.CodeUnavailable, "", "NATS is away or slow; try again, a repeat is harmless"))
+		return problemOf(contract.Errorf(contract.CodeUnavailable, "", "NATS is away or slow, and what was asked may have happened; try again: a post with the same Idempotency-Key, a requeue with its run named, and the repeat is harmless"))
 	}
 	p, _ = problemOf(contract.Errorf(contract.CodeInternal, "", "a fault of ours; the log has it under the request id"))
 	return p, true

@@ -36,7 +36,7 @@ const (
 	CodeConflict       Code = "conflict"        // the state of the job forbids it
 	CodeTimeout        Code = "timeout"         // it took longer than a request may
 	CodeTooMany        Code = "too_many"        // slow down; Retry-After says how long
-	CodeUnavailable    Code = "unavailable"     // NATS is away; nothing was changed, try again
+	CodeUnavailable    Code = "unavailable"     // NATS is away or its answer was lost; try again, a post with its Idempotency-Key
 	CodeInternal       Code = "internal"        // a fault of ours; the log has it under the request id
 )
 
