@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"os"
-	"time"
 
 	"tallyman/api"
 	"tallyman/contract"
@@ -26,18 +25,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o api.Options) error {
-	jobs, err := p.Stream.Bucket(ctx, contract.BucketJobs)
+	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput)
 	if err != nil {
 		return err
 	}
-	schedules, err := p.Stream.Bucket(ctx, contract.BucketSchedules)
-	if err != nil {
-		return err
-	}
-	output, err := p.Stream.Bucket(ctx, contract.BucketOutput)
-	if err != nil {
-		return err
-	}
+	jobs, schedules, output := buckets[0], buckets[1], buckets[2]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err
@@ -47,18 +39,11 @@ func build(ctx context.Context, p *program.Program, o api.Options) error {
 		return err
 	}
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
-	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, cron(scheduler.Next), p.Log
+	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	srv, err := api.New(o)
 	if err != nil {
 		return err
 	}
 	p.Add("api", srv.Run, srv.Ready)
 	return nil
-}
-
-// cron lets the api ask the scheduler's rules without knowing them.
-type cron func(expression, zone string, after time.Time) (time.Time, error)
-
-func (c cron) Next(expression, zone string, after time.Time) (time.Time, error) {
-	return c(expression, zone, after)
 }

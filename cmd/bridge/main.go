@@ -23,14 +23,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o bridge.Options, kubeconfig string) error {
-	claims, err := p.Stream.Bucket(ctx, contract.BucketClaims)
+	buckets, err := p.Buckets(ctx, contract.BucketClaims, contract.BucketJobs)
 	if err != nil {
 		return err
 	}
-	ledger, err := p.Stream.Bucket(ctx, contract.BucketJobs)
-	if err != nil {
-		return err
-	}
+	claims, ledger := buckets[0], buckets[1]
 	k, err := bridge.NewInformers(kubeconfig, o.Namespaces, p.Log)
 	if err != nil {
 		return err

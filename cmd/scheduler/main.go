@@ -23,14 +23,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o scheduler.Options) error {
-	jobs, err := p.Stream.Bucket(ctx, contract.BucketJobs)
+	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules)
 	if err != nil {
 		return err
 	}
-	schedules, err := p.Stream.Bucket(ctx, contract.BucketSchedules)
-	if err != nil {
-		return err
-	}
+	jobs, schedules := buckets[0], buckets[1]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err

@@ -190,7 +190,7 @@ func (w *world) api(context.Context) error {
 	srv, err := api.New(api.Options{
 		Addr: w.o.API, IndexPath: w.p.folder.at("index.db"), Config: w.o.Config, Jobs: w.jobs, Schedules: w.schedules,
 		Ticks: w.schedules, Output: w.output, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
-		Cron: cron(scheduler.Next), Log: w.p.log,
+		Cron: program.Cron(scheduler.Next), Log: w.p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --api", err)
@@ -198,13 +198,6 @@ func (w *world) api(context.Context) error {
 	w.p.add("api", srv.Run, srv.Ready)
 	w.p.addresses.API = "http://" + srv.Addr()
 	return nil
-}
-
-// cron lets the api ask the scheduler's rules without knowing them.
-type cron func(expression, zone string, after time.Time) (time.Time, error)
-
-func (c cron) Next(expression, zone string, after time.Time) (time.Time, error) {
-	return c(expression, zone, after)
 }
 
 // admin is last, so that it answers while everything else ends.

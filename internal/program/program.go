@@ -143,6 +143,26 @@ func (p *Program) Dispatcher(ctx context.Context, source contract.Source, q *que
 	})
 }
 
+// Buckets opens buckets by name, in that order.
+func (p *Program) Buckets(ctx context.Context, names ...string) ([]*stream.Bucket, error) {
+	all := make([]*stream.Bucket, len(names))
+	for i, name := range names {
+		var err error
+		if all[i], err = p.Stream.Bucket(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// Cron lets the api ask the scheduler's rules without knowing them.
+type Cron func(expression, zone string, after time.Time) (time.Time, error)
+
+// Next gives the first tick after a moment; an error says what is wrong with the expression.
+func (c Cron) Next(expression, zone string, after time.Time) (time.Time, error) {
+	return c(expression, zone, after)
+}
+
 // Holder names this process where a lease wants to know who holds it.
 func Holder() string {
 	host, _ := os.Hostname() // a name for people; empty does no harm
