@@ -31,6 +31,7 @@ type Program struct {
 	name     string
 	natsURL  string
 	creds    string
+	inbox    string
 	config   string
 	admin    string
 	level    string
@@ -44,7 +45,8 @@ func New(name string) *Program {
 	p := &Program{name: name, Flags: pflag.NewFlagSet(name, pflag.ContinueOnError)}
 	f := p.Flags
 	f.StringVar(&p.natsURL, "nats-url", "nats://127.0.0.1:4222", "address of NATS")
-	f.StringVar(&p.creds, "nats-credentials", "", "a .creds file or an nkey seed; never given as a value")
+	f.StringVar(&p.creds, "nats-credentials", "", "file with a .creds, an nkey seed or a line user:password; never given as a value")
+	f.StringVar(&p.inbox, "nats-inbox", "", "first token of the subjects that answers come back on, where this user has its own (_INBOX)")
 	f.IntVar(&p.replicas, "replicas", 3, "replicas of every stream and bucket")
 	f.BoolVar(&p.fewer, "allow-fewer-replicas", false, "accept less than three: claims are only as durable as NATS")
 	f.StringVar(&p.admin, "admin", "127.0.0.1:8081", "where /healthz and /readyz are")
@@ -107,7 +109,7 @@ func (p *Program) read(args []string, diag io.Writer) (err error) {
 }
 
 func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) (err error) {
-	p.Stream, err = stream.Connect(ctx, stream.Options{URL: p.natsURL, Credentials: p.creds, Name: p.name, Log: p.Log})
+	p.Stream, err = stream.Connect(ctx, stream.Options{URL: p.natsURL, Credentials: p.creds, Inbox: p.inbox, Name: p.name, Log: p.Log})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,8 @@ const opTimeout = 5 * time.Second
 // Options say which NATS to speak to, and as whom.
 type Options struct {
 	URL         string // nats://host:port, several separated by commas
-	Credentials string // path of a .creds file or of an nkey seed; none for an open server
+	Credentials string // path of a .creds file, of an nkey seed or of a line user:password; none for an open server
+	Inbox       string // first token of the subjects that answers come back on; "": _INBOX, as everybody's
 	Name        string // of this client, for people who list connections
 	Log         *slog.Logger
 	// InProcess skips the socket where the server lives in this process.
@@ -65,6 +66,9 @@ func Connect(ctx context.Context, o Options) (*Stream, error) {
 	}
 	if o.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(o.InProcess))
+	}
+	if o.Inbox != "" {
+		opts = append(opts, nats.CustomInboxPrefix(o.Inbox))
 	}
 	if o.Credentials != "" {
 		opt, err := credentials(o.Credentials)
