@@ -37,7 +37,9 @@ type Program struct {
 	level    string
 	replicas int
 	fewer    bool
+	make     bool
 	parts    []service.Part
+	wait     wait
 }
 
 // New names a program and declares the flags that all of them have; the caller declares its own.
@@ -49,6 +51,7 @@ func New(name string) *Program {
 	f.StringVar(&p.inbox, "nats-inbox", "", "first token of the subjects that answers come back on, where this user has its own (_INBOX)")
 	f.IntVar(&p.replicas, "replicas", 3, "replicas of every stream and bucket")
 	f.BoolVar(&p.fewer, "allow-fewer-replicas", false, "accept less than three: claims are only as durable as NATS")
+	f.BoolVar(&p.make, "make-streams", true, "make streams and buckets that are missing; otherwise wait until another component has")
 	f.StringVar(&p.admin, "admin", "127.0.0.1:8081", "where /healthz and /readyz are")
 	f.StringVar(&p.level, "log", "info", "debug, info, warn or error")
 	return p
@@ -108,30 +111,22 @@ func (p *Program) read(args []string, diag io.Writer) (err error) {
 	return errors.Join(faults...)
 }
 
-func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) (err error) {
-	p.Stream, err = stream.Connect(ctx, stream.Options{URL: p.natsURL, Credentials: p.creds, Inbox: p.inbox, Name: p.name, Log: p.Log})
+// run serves /healthz at once and everything else as soon as NATS lets it: until then the program is not
+// ready and says why.
+func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) error {
+	admin, err := service.NewAdmin(p.admin, []service.Part{{Name: "nats", Ready: p.wait.ready}})
 	if err != nil {
 		return err
 	}
-	defer p.Stream.Close()
-	set := stream.DefaultSettings()
-	set.Replicas = p.replicas
-	for _, q := range p.Config.Queues {
-		set.LongestRetention = max(set.LongestRetention, time.Duration(q.Retention))
+	work := func(ctx context.Context) error {
+		if err := p.join(ctx, build); err != nil {
+			return err
+		}
+		defer p.Stream.Close()
+		admin.Show(p.parts)
+		return service.Run(ctx, p.Log, p.parts...)
 	}
-	if err := p.Stream.Ensure(ctx, set); err != nil {
-		return err
-	}
-	p.Add("nats", func(ctx context.Context) error { <-ctx.Done(); return nil }, p.Stream.Ready)
-	if err := build(ctx, p); err != nil {
-		return err
-	}
-	admin, err := service.NewAdmin(p.admin, p.parts)
-	if err != nil {
-		return err
-	}
-	parts := append([]service.Part{{Name: "admin", Run: admin.Run}}, p.parts...)
-	return service.Run(ctx, p.Log, parts...)
+	return service.Run(ctx, p.Log, service.Part{Name: "admin", Run: admin.Run}, service.Part{Name: p.name, Run: work})
 }
 
 // Dispatcher makes runs in the name of a component, over the SQS that the AWS environment names.

@@ -7,13 +7,14 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // Admin is the page for probes: /healthz says that the process lives, /readyz that every part can work.
 type Admin struct {
 	listener net.Listener
-	parts    []Part
+	parts    atomic.Pointer[[]Part]
 }
 
 const readyTimeout = 5 * time.Second
@@ -24,8 +25,13 @@ func NewAdmin(addr string, parts []Part) (*Admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w; choose another address with --admin", err)
 	}
-	return &Admin{listener: l, parts: parts}, nil
+	a := &Admin{listener: l}
+	a.Show(parts)
+	return a, nil
 }
+
+// Show makes /readyz ask these parts from now on: a program has others while it still waits for something.
+func (a *Admin) Show(parts []Part) { a.parts.Store(&parts) }
 
 // URL is where the page is.
 func (a *Admin) URL() string { return "http://" + a.listener.Addr().String() }
@@ -47,7 +53,7 @@ func (a *Admin) Run(ctx context.Context) error {
 }
 
 func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
-	if err := Ready(r.Context(), a.parts); err != nil {
+	if err := Ready(r.Context(), *a.parts.Load()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -20,6 +20,8 @@ type Settings struct {
 	ClaimsMaxAge time.Duration // more than twice the longest retention of a queue
 	OutputMaxAge time.Duration
 	OutputBytes  int64
+	// Look only: name what is missing, for another to make. Who may make streams may have one copy any other.
+	Look bool
 	// LongestRetention of any queue; ClaimsMaxAge is checked against it.
 	LongestRetention time.Duration
 }
@@ -80,8 +82,9 @@ func orUnlimited(n int64) int64 {
 	return n
 }
 
-// Ensure makes every stream and bucket that is missing and checks those that are there. It changes none:
-// a wrong setting is named, with what is there and what is needed, for a person to mend.
+// Ensure makes every stream and bucket that is missing, unless it may only look, and checks those that are
+// there. It changes none: a wrong setting is named, with what is there and what is needed, for a person to
+// mend.
 func (s *Stream) Ensure(ctx context.Context, set Settings) error {
 	if set.ClaimsMaxAge <= 2*set.LongestRetention {
 		return fmt.Errorf("bucket %s: max age %s must be more than twice the longest retention of a queue, %s",
@@ -89,18 +92,21 @@ func (s *Stream) Ensure(ctx context.Context, set Settings) error {
 	}
 	var faults []error
 	for _, want := range set.configs() {
-		if err := s.ensure(ctx, want); err != nil {
+		if err := s.ensure(ctx, want, set.Look); err != nil {
 			faults = append(faults, err)
 		}
 	}
 	return errors.Join(faults...)
 }
 
-func (s *Stream) ensure(ctx context.Context, want jetstream.StreamConfig) error {
+func (s *Stream) ensure(ctx context.Context, want jetstream.StreamConfig, look bool) error {
 	ctx, cancel := bound(ctx)
 	defer cancel()
 	have, err := s.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if look {
+			return fmt.Errorf("stream %s is missing, and another component is to make it: %w", want.Name, ErrNotFound)
+		}
 		if _, err = s.js.CreateStream(ctx, want); !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return wrap(err, "make stream", want.Name)
 		}
