@@ -5,14 +5,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tallyman/contract"
+	"tallyman/internal/dev"
 	"tallyman/internal/service"
 	"tallyman/internal/sqslocal"
 )
 
 func newSQS() *cobra.Command {
 	var (
-		addr, data, level string
-		queues            []string
+		addr, data, level, config string
+		queues                    []string
 	)
 	cmd := &cobra.Command{
 		Use:   "sqs",
@@ -25,8 +27,17 @@ func newSQS() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			var c contract.Config
+			if config != "" {
+				if c, err = service.LoadConfig(config); err != nil {
+					return err
+				}
+			}
 			srv, err := sqslocal.New(sqslocal.Options{Addr: addr, Path: data, Log: log})
 			if err != nil {
+				return err
+			}
+			if err := dev.MakeQueues(cmd.Context(), srv, &c); err != nil {
 				return err
 			}
 			for _, q := range queues {
@@ -44,6 +55,7 @@ func newSQS() *cobra.Command {
 	f.StringVar(&addr, "addr", "127.0.0.1:9324", "where to listen; port 0 takes a free one")
 	f.StringVar(&data, "data", "", "SQLite file for the messages; in memory without")
 	f.StringSliceVar(&queues, "queue", nil, "make this queue at start; may be given several times")
+	f.StringVar(&config, "config", "", "YAML file with queues: each is made at start, with a dead-letter queue")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	return cmd
 }

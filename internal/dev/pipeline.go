@@ -141,7 +141,7 @@ func (p *Pipeline) join(ctx context.Context, o *Options) error {
 		return fmt.Errorf("%w; choose another address with --sqs", err)
 	}
 	p.add("sqs", sqs.Run, nil)
-	if err := makeQueues(ctx, sqs, &o.Config); err != nil {
+	if err := MakeQueues(ctx, sqs, &o.Config); err != nil {
 		return errors.Join(err, sqs.Close())
 	}
 	client, err := queue.Open(ctx, queue.Options{Endpoint: sqs.URL(), Region: region, AccessKey: localKey, SecretKey: localKey})

@@ -32,8 +32,9 @@ type world struct {
 	claims, jobs, schedules, output *stream.Bucket
 }
 
-// makeQueues makes each configured queue with its dead-letter queue, and fills in their URLs.
-func makeQueues(ctx context.Context, sqs *sqslocal.Server, c *contract.Config) error {
+// MakeQueues makes each configured queue with its dead-letter queue, and fills in their URLs. Those that are
+// there already get the settings, and keep their messages.
+func MakeQueues(ctx context.Context, sqs *sqslocal.Server, c *contract.Config) error {
 	for i := range c.Queues {
 		q := &c.Queues[i]
 		keep := strconv.Itoa(int(time.Duration(q.Retention) / time.Second))
