@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -25,6 +26,12 @@ pub enum Command {
     Claim,
     /// Do the work of the run that was claimed: the pod's main container.
     Run,
+    /// Copy this program and the certificates that it trusts into a folder: where the image is another's.
+    Install {
+        /// The folder: a volume that `claim` and `run` share.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Do one attempt of a built-in type of work: its payload on stdin, its outcome as the exit code.
     Work {
         /// The type: process-data, probe or store-event.

@@ -6,6 +6,7 @@
 //! | [`cli`] | the command line, parsed |
 //! | [`panics`] | what a panic leaves on stderr |
 //! | [`pod`] | what `claim` and `run` have in common: the environment in, a termination message and an exit code out |
+//! | [`install`] | `processor install`: goes where the image is a queue's own |
 //! | [`claim`] | `processor claim`: makes this unit the owner of one run |
 //! | [`run`] | `processor run`: does the work of one attempt and speaks for it |
 //! | [`closing`], [`records`], [`voice`] | outcomes recorded before they are said; the claim's records; events |
@@ -28,6 +29,7 @@ pub mod closing;
 pub mod contract;
 pub mod exit;
 pub mod handover;
+pub mod install;
 pub mod log;
 pub mod panics;
 pub mod patience;

@@ -42,7 +42,12 @@ async fn claim_with(settings: &Settings) -> Result<(Exit, Termination), Away> {
     let patience = Patience::new(settings.patience, settings.log);
     let (stream, queue) = tokio::join!(
         connect(settings, patience),
-        Queue::open(&settings.queue_url, plain_http(&settings.queue_url), patience)
+        Queue::open(
+            &settings.queue_url,
+            plain_http(&settings.queue_url),
+            settings.authorities.as_deref(),
+            patience
+        )
     );
     let stream = stream?;
     let claims = Claims::new(stream.clone());
@@ -75,13 +80,7 @@ pub fn run() -> Exit {
 
 async fn connect(settings: &Settings, patience: Patience) -> Result<Stream, Away> {
     let name = format!("processor {}", settings.place.pod_name);
-    Stream::connect(
-        &settings.nats_url,
-        settings.nats_credentials.as_deref(),
-        &name,
-        patience,
-    )
-    .await
+    Stream::connect(&settings.nats, &name, patience).await
 }
 
 /// Whether SQS is reached without TLS: by the endpoint that the SDK takes from the environment, else by the queue's URL.

@@ -11,7 +11,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 
 use crate::contract::id::valid_label;
 use crate::contract::{Time, names};
@@ -76,13 +76,14 @@ impl Received {
 
 impl Queue {
     /// Makes a client by the SDK's own chain of settings and credentials. Plain HTTP gets a client without TLS, so that
-    /// no time goes into reading the system's certificates.
-    pub async fn open(url: &str, plain_http: bool, patience: Patience) -> Self {
+    /// no time goes into reading the system's certificates; `authorities` are trusted beside those.
+    pub async fn open(url: &str, plain_http: bool, authorities: Option<&str>, patience: Patience) -> Self {
         let http = if plain_http {
             Builder::new().build_http()
         } else {
             Builder::new()
                 .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .tls_context(trusting(authorities))
                 .build_https()
         };
         let config = aws_config::defaults(BehaviorVersion::latest())
@@ -165,6 +166,17 @@ impl Queue {
             .await
             .map(|_| ())
     }
+}
+
+fn trusting(authorities: Option<&str>) -> TlsContext {
+    let store = authorities.map_or_else(TrustStore::default, |pem| {
+        TrustStore::default().with_pem_certificate(pem)
+    });
+    // A store of certificates is all that can be wrong with a context, and it is looked at when it is used.
+    TlsContext::builder()
+        .with_trust_store(store)
+        .build()
+        .unwrap_or_default()
 }
 
 fn seconds(time: Duration) -> i32 {

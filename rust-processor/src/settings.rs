@@ -9,6 +9,7 @@ use crate::contract::MAX_NAME_BYTES;
 use crate::contract::config::Queue;
 use crate::contract::id::{valid_label, valid_token};
 use crate::log::{Level, Log};
+use crate::stream::Access;
 
 /// What both `claim` and `run` need to know.
 #[derive(Clone, Debug)]
@@ -21,10 +22,10 @@ pub struct Settings {
     pub dead_letter_url: Option<String>,
     /// Who we are.
     pub place: Place,
-    /// URL of NATS.
-    pub nats_url: String,
-    /// What to show NATS: a `.creds` file's content or an nkey seed.
-    pub nats_credentials: Option<String>,
+    /// How to reach NATS.
+    pub nats: Access,
+    /// Certificates to trust beside the system's, as PEM.
+    pub authorities: Option<String>,
     /// The volume that `claim` and `run` share.
     pub dir: PathBuf,
     /// Where the outcome goes for Kubernetes.
@@ -83,8 +84,13 @@ impl Settings {
             queue_url,
             dead_letter_url: r.text("TALLYMAN_DEAD_LETTER_URL"),
             place: r.place(),
-            nats_url: r.required("TALLYMAN_NATS_URL"),
-            nats_credentials: r.file("TALLYMAN_NATS_CREDS"),
+            nats: Access {
+                url: r.required("TALLYMAN_NATS_URL"),
+                credentials: r.file("TALLYMAN_NATS_CREDS"),
+                inbox: r.text("TALLYMAN_NATS_INBOX"),
+                authorities: r.text("TALLYMAN_CA_FILE").map(PathBuf::from),
+            },
+            authorities: r.file("TALLYMAN_CA_FILE"),
             dir: r
                 .text("TALLYMAN_DIR")
                 .map_or_else(|| PathBuf::from("/tallyman"), PathBuf::from),

@@ -4,6 +4,7 @@
 //! message of a subject, which only the leader answers. A stale answer from a follower would cost a run (the design's
 //! section 7), and the client's own `KeyValue` may read from a follower.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, HeaderMap, Subscriber};
@@ -23,6 +24,19 @@ const LONGEST_RECONNECT: Duration = Duration::from_secs(2);
 /// The codes by which a server says that a compare-and-set was lost; replicated streams use the second.
 const LOST_THE_RACE: [u64; 2] = [10071, 10164];
 const NO_MESSAGE: u64 = 10037;
+
+/// Where NATS is, and what to show it.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// One URL, or several separated by commas.
+    pub url: String,
+    /// A `.creds` file's content, an nkey seed, or `user:password`.
+    pub credentials: Option<String>,
+    /// The first token of the subjects that answers come back on, where this user has its own.
+    pub inbox: Option<String>,
+    /// Certificates to trust beside the system's.
+    pub authorities: Option<PathBuf>,
+}
 
 /// A connection to NATS.
 #[derive(Clone)]
@@ -77,10 +91,10 @@ struct Stored {
 
 impl Stream {
     /// Connects, trying again while patience lasts.
-    pub async fn connect(url: &str, credentials: Option<&str>, name: &str, patience: Patience) -> Result<Self, Away> {
+    pub async fn connect(access: &Access, name: &str, patience: Patience) -> Result<Self, Away> {
         let connect = || async {
-            let options = options(credentials)?.name(name);
-            options.connect(url).await.map_err(|e| described(&e))
+            let options = options(access)?.name(name);
+            options.connect(&access.url).await.map_err(|e| described(&e))
         };
         let client = patience.with("connect to NATS", EACH, connect).await?;
         Ok(Self { client, patience })
@@ -236,8 +250,8 @@ pub fn ours(what: &str, fault: &Fault) -> Away {
     Away(format!("{what} that cannot be written: {fault}"))
 }
 
-fn options(credentials: Option<&str>) -> Result<ConnectOptions, String> {
-    let options = ConnectOptions::new()
+fn options(access: &Access) -> Result<ConnectOptions, String> {
+    let mut options = ConnectOptions::new()
         .connection_timeout(EACH)
         .request_timeout(None) // each request is timed where it is tried again
         .max_reconnects(None)
@@ -245,12 +259,23 @@ fn options(credentials: Option<&str>) -> Result<ConnectOptions, String> {
             0 | 1 => Duration::ZERO, // the very first connection waits for this, too
             _ => Duration::from_millis(25 << tries.min(7)).min(LONGEST_RECONNECT),
         });
-    match credentials {
+    if let Some(inbox) = &access.inbox {
+        options = options.custom_inbox_prefix(inbox);
+    }
+    if let Some(authorities) = &access.authorities {
+        options = options.add_root_certificates(authorities.clone());
+    }
+    match access.credentials.as_deref().map(str::trim) {
         None => Ok(options),
         Some(text) if text.contains("-----BEGIN NATS USER JWT-----") => options
             .credentials(text)
             .map_err(|e| format!("TALLYMAN_NATS_CREDS: {e}")),
-        Some(seed) => Ok(options.nkey(seed.trim().to_owned())),
+        // A seed has no colon, and neither has a comment before it on a line of its own.
+        Some(line) if !line.contains('\n') && line.contains(':') => {
+            let (user, password) = line.split_once(':').unwrap_or_default();
+            Ok(options.user_and_password(user.to_owned(), password.to_owned()))
+        }
+        Some(seed) => Ok(options.nkey(seed.to_owned())),
     }
 }
 

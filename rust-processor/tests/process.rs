@@ -352,3 +352,29 @@ fn what_the_readme_shows_by_hand_is_what_happens() {
     }
     assert_eq!(shown, 2);
 }
+
+#[test]
+fn install_puts_itself_and_its_certificates_into_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let output = processor(&["install", folder.path().to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{}", message(&output));
+    }
+    assert!(folder.path().join("ca.pem").exists());
+    let installed = Command::new(folder.path().join("processor"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    assert!(stdout(&installed).starts_with("processor "), "{}", stdout(&installed));
+    let names: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+
+    let output = processor(&["install", "/no/such/folder"]).output().unwrap();
+    assert_eq!(code(&output), 75);
+    assert!(message(&output).contains("/no/such/folder"), "{}", message(&output));
+}

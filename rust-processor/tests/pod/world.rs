@@ -16,7 +16,7 @@ use tallyman_processor::contract::{Event, RunRecord, UnitRecord, names};
 use tallyman_processor::log::{Level, Log};
 use tallyman_processor::patience::Patience;
 use tallyman_processor::records::{Claims, Found};
-use tallyman_processor::stream::{Stream, Swap};
+use tallyman_processor::stream::{Access, Stream, Swap};
 use tempfile::TempDir;
 
 pub const QUEUE: &str = "default";
@@ -108,9 +108,13 @@ impl World {
             .unwrap();
         let nats_url = addresses["nats"].as_str().unwrap();
         let patience = Patience::new(Duration::from_secs(10), Log::down_to(Level::Error));
+        let access = Access {
+            url: nats_url.to_owned(),
+            ..Access::default()
+        };
         let (nats, stream) = runtime.block_on(async {
             let nats = async_nats::connect(nats_url).await.unwrap();
-            (nats, Stream::connect(nats_url, None, "test", patience).await.unwrap())
+            (nats, Stream::connect(&access, "test", patience).await.unwrap())
         });
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
