@@ -98,6 +98,8 @@ type Aggregator struct {
 	state    state
 	progress progress
 	stray    *stray // the last that was met, for the session alone
+
+	documents int // of one commit, for the session alone; fewer once the server has refused so many
 }
 
 // New checks the options. Run does the work.
@@ -106,7 +108,7 @@ func New(o Options) (*Aggregator, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	a := &Aggregator{Options: o, turned: make(chan struct{}, 1)}
+	a := &Aggregator{Options: o, turned: make(chan struct{}, 1), documents: maxDocuments}
 	a.state.set(errors.New("the ledger is not loaded yet"))
 	a.progress.moved = make(chan struct{})
 	return a, nil

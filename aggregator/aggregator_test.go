@@ -24,6 +24,7 @@ import (
 type world struct {
 	t        testing.TB
 	dir      string
+	batch    int // messages that the server takes in one; 0: as our own servers do
 	server   *natslocal.Server
 	settings stream.Settings
 	stream   *stream.Stream
@@ -46,7 +47,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) serve(addr string) {
 	w.t.Helper()
-	s, err := natslocal.Start(natslocal.Options{Addr: addr, Dir: w.dir})
+	s, err := natslocal.Start(natslocal.Options{Addr: addr, Dir: w.dir, MaxBatch: w.batch})
 	if err != nil {
 		w.t.Fatal(err)
 	}

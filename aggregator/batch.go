@@ -12,9 +12,14 @@ import (
 	"tallyman/internal/stream"
 )
 
-// maxDocuments is how many job documents one commit holds; a server takes 1000 messages in a batch, and
-// stats, attention and checkpoint are of them too.
-const maxDocuments = 990
+// How many job documents one commit holds: the more, the fewer are written again and again while a backlog
+// is folded. A server that was told nothing takes batches of 1000; stats, attention and checkpoint are of
+// them too.
+const (
+	besides      = 10
+	maxDocuments = stream.MaxBatch - besides
+	minDocuments = stream.DefaultBatch - besides
+)
 
 // maxWeight bounds the packed bytes of the jobs of one commit; their documents are some ten times that.
 const maxWeight = 2 << 20
@@ -52,6 +57,9 @@ func (b *batch) commit(ctx context.Context, bucket Bucket) (fence, error) {
 	revision, err := bucket.Commit(ctx, changes, stream.Fence{
 		Key: contract.KeyCheckpoint, Value: value, Revision: b.fence.revision,
 	})
+	if errors.Is(err, stream.ErrTooLarge) {
+		return fence{}, err // and nothing was written
+	}
 	if err != nil {
 		return b.settle(ctx, bucket, value, err)
 	}

@@ -1,5 +1,7 @@
 package aggregator
 
+import "strings"
+
 // maxNames is how many queues, and how many types, have sums of their own. It is what a configuration
 // may hold; the rest, which only a writer of nonsense could bring about, share one sum, so that the
 // stats and the checkpoint stay below NATS' limit for a message whatever is published.
@@ -28,6 +30,7 @@ func (n *names) number(s string) uint32 {
 	if i, ok := n.index[s]; ok {
 		return i
 	}
+	s = strings.Clone(s) // it is part of a whole event's text
 	i := uint32(len(n.list))
 	n.list = append(n.list, s)
 	n.index[s] = i

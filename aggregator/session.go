@@ -179,7 +179,7 @@ func (s *session) take(e stream.Stored) error {
 
 // room tells whether one more event surely fits the batch.
 func (s *session) room() bool {
-	return len(s.dirty)+maxRetired < maxDocuments && s.weight < maxWeight
+	return len(s.dirty)+maxRetired < s.documents && s.weight < maxWeight
 }
 
 // speaks tells whether this process is the one that writes, and has what was written.
@@ -276,6 +276,10 @@ func (s *session) batch() *batch {
 // land takes note of a commit that has arrived.
 func (s *session) land(l landing) error {
 	s.flight = nil
+	if errors.Is(l.err, stream.ErrTooLarge) {
+		s.documents = minDocuments
+		return fmt.Errorf("%w: smaller commits from now on: %w", errMoved, l.err)
+	}
 	if l.err != nil {
 		return l.err
 	}
@@ -341,7 +345,7 @@ func (s *session) clearLeftovers(ctx context.Context) error {
 		if !s.leading.Load() {
 			return fmt.Errorf("%w: the leader has to clear the bucket first", errMoved)
 		}
-		n := min(len(s.leftovers), maxDocuments)
+		n := min(len(s.leftovers), minDocuments)
 		b := s.batch()
 		b.gone, s.leftovers = s.leftovers[:n], s.leftovers[n:]
 		b.checkpoint.Left = len(s.leftovers)

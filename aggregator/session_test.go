@@ -292,18 +292,26 @@ func TestAGapUnbalances(t *testing.T) {
 }
 
 // More documents than a batch can hold are written by several, each of which is a whole ledger.
+// The server takes no more than one that was told nothing, so the first commit is refused.
 func TestABacklogIsCommittedInWholeBatches(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.batch = stream.DefaultBatch
+	w.bounce("")
 	author := newAuthor(10)
 	for n := range 2500 {
 		author.say(event(testID(n), 1, 0, contract.Submitted, 1))
 	}
 	seq := w.publish(author.all)
 	var sizes []int
+	refused := 0
 	b := &bent{Bucket: w.bucket}
 	b.do = func(_ int, changes []stream.Change, next func() (uint64, error)) (uint64, error) {
 		rev, err := next()
+		if errors.Is(err, stream.ErrTooLarge) {
+			refused++
+			return rev, err
+		}
 		sizes = append(sizes, len(changes))
 		if got := w.stats(); err == nil && (got.Jobs.Submitted != int(got.AsOf.Seq) || len(w.shown()) < int(got.AsOf.Seq)) {
 			t.Errorf("as of %d there are %d jobs and %d documents", got.AsOf.Seq, got.Jobs.Submitted, len(w.shown()))
@@ -320,8 +328,8 @@ func TestABacklogIsCommittedInWholeBatches(t *testing.T) {
 	for _, n := range sizes {
 		largest = max(largest, n)
 	}
-	if largest < 900 || largest > stream.MaxCommit || len(sizes) < 3 {
-		t.Errorf("batches of %v changes", sizes)
+	if largest < 900 || largest >= stream.DefaultBatch || len(sizes) < 3 || refused != 1 {
+		t.Errorf("batches of %v changes, %d refused", sizes, refused)
 	}
 }
 
@@ -449,12 +457,12 @@ func TestAStandbyStaysWithinOneBatch(t *testing.T) {
 	a, _ := w.start(o)
 	w.eventually("the standby is loaded", a.Ready)
 	author := newAuthor(13)
-	for n := range 3000 {
+	for n := range stream.MaxBatch + 1000 {
 		author.say(event(testID(n), 1, 0, contract.Submitted, 1))
 	}
 	seq := w.publish(author.all)
 	b.do = func(_ int, changes []stream.Change, next func() (uint64, error)) (uint64, error) {
-		if len(changes) > stream.MaxCommit {
+		if len(changes) >= stream.MaxBatch {
 			t.Errorf("a commit of %d changes", len(changes))
 		}
 		return next()

@@ -194,6 +194,8 @@ func (b *Bridge) readClaim(e stream.Entry) *contract.UnitRecord {
 	case u.Unit != unit || !b.o.mine(u.Cluster, u.Namespace):
 		return nil
 	}
+	// What is remembered of a claim must not hold on to the whole record, of which these are parts.
+	u.Unit, u.Namespace, u.Name = strings.Clone(u.Unit), strings.Clone(u.Namespace), strings.Clone(u.Name)
 	return &u
 }
 

@@ -123,13 +123,13 @@ func (u *UnitRecord) Encode() ([]byte, error) {
 
 // DecodeUnit reads a unit's record.
 func DecodeUnit(b []byte) (UnitRecord, error) {
-	o, err := openObject(b, MaxRecordBytes)
-	if err != nil {
+	var o object
+	if err := o.open(b, MaxRecordBytes); err != nil {
 		return UnitRecord{}, err
 	}
 	o.version(ClaimVersion)
 	u := UnitRecord{
-		State:           oneOf(o, "state", true, unitStates[:]),
+		State:           oneOf(&o, "state", true, unitStates[:]),
 		Unit:            o.token("unit", true),
 		Queue:           o.token("queue", true),
 		JobID:           o.jobID("jobId", true),
@@ -145,7 +145,7 @@ func DecodeUnit(b []byte) (UnitRecord, error) {
 		CancelRequested: o.boolean("cancelRequested"),
 	}
 	u.Task = o.bytes("task", o.err == nil && u.State != Closed, 1, MaxEnvelopeBytes)
-	u.readOutcome(o)
+	u.readOutcome(&o)
 	if o.err != nil {
 		return UnitRecord{}, o.err
 	}
@@ -240,13 +240,13 @@ func (r *RunRecord) Encode() ([]byte, error) {
 
 // DecodeRun reads a run's record.
 func DecodeRun(b []byte) (RunRecord, error) {
-	o, err := openObject(b, MaxRecordBytes)
-	if err != nil {
+	var o object
+	if err := o.open(b, MaxRecordBytes); err != nil {
 		return RunRecord{}, err
 	}
 	o.version(ClaimVersion)
 	r := RunRecord{Tombstone: o.boolean("tombstone")}
-	r.readOwner(o)
+	r.readOwner(&o)
 	next := o.word("next", false, form{validNext, `"none" or the number of a run`})
 	if o.err != nil {
 		return RunRecord{}, o.err

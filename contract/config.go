@@ -105,7 +105,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 
 // DecodeConfig reads a configuration as JSON, fills in the defaults, and names every fault in one error.
 func DecodeConfig(b []byte) (Config, error) {
-	if _, err := openObject(b, MaxConfigBytes); err != nil { // a Decoder would stop after the first value
+	if err := new(object).open(b, MaxConfigBytes); err != nil { // a Decoder would stop after the first value
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	var c Config
@@ -146,8 +146,8 @@ func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...an
 	if at != "" {
 		at += "."
 	}
-	o, err := splitObject(raw, at)
-	if err != nil {
+	o := object{prefix: at}
+	if err := o.split(string(raw), nil); err != nil {
 		fault("%w", err)
 		return
 	}
@@ -156,13 +156,13 @@ func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...an
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		types[name] = f.Type
 	}
-	for _, f := range o.fields {
-		key := string(f.key)
-		if types[key] == nil {
-			fault("%s%s: there is no such setting", at, key)
+	for i := range o.count {
+		f := o.at(i)
+		if types[f.key] == nil {
+			fault("%s%s: there is no such setting", at, f.key)
 			continue
 		}
-		checkKeys(f.raw, types[key], at+key, fault)
+		checkKeys([]byte(f.raw), types[f.key], at+f.key, fault)
 	}
 }
 

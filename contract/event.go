@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -211,49 +210,50 @@ func (e *Event) Encode() ([]byte, error) {
 
 // DecodeEvent reads a CloudEvent of ours. A kind that is not known has CodeUnknownVersion.
 func DecodeEvent(b []byte) (Event, error) {
-	o, err := openObject(b, MaxEventBytes)
-	if err != nil {
+	o, d := object{}, object{prefix: "data."}
+	if err := o.openBoth(b, MaxEventBytes, &d); err != nil {
 		return Event{}, err
 	}
 	o.constant("specversion", true, specVersion)
 	o.constant("datacontenttype", false, contentTypeData)
-	e := Event{Kind: readKind(o), Time: o.time("time", true)}
-	e.Source = oneOf(o, "source", true, sources[:])
-	id := o.textBytes("id", true, 512)
-	subject := o.textBytes("subject", true, MaxToken)
-	raw := o.want("data", true)
-	if o.err != nil {
+	e := Event{Kind: readKind(&o), Time: o.time("time", true)}
+	e.Source = oneOf(&o, "source", true, sources[:])
+	id := o.text("id", true, 512)
+	subject := o.text("subject", true, MaxToken)
+	data := o.want("data", true)
+	switch {
+	case o.err != nil:
 		return Event{}, o.err
+	case data[0] != '{':
+		return Event{}, d.notObject()
+	case d.err != nil:
+		return Event{}, d.err
 	}
-	d, err := splitObject(raw, "data.")
-	if err != nil {
-		return Event{}, err
-	}
-	e.readData(d)
+	e.readData(&d)
 	switch {
 	case d.err != nil:
 		return Event{}, d.err
-	case string(subject) != e.about():
+	case subject != e.about():
 		return Event{}, Errorf(CodeInvalidValue, "subject", "is not what the data says: %s", e.about())
-	case string(id) != e.ID():
+	case id != e.ID():
 		return Event{}, Errorf(CodeInvalidValue, "id", "is not what the data says: %s", e.ID())
 	}
 	return e, nil
 }
 
 func readKind(o *object) Kind {
-	s := o.textBytes("type", true, 128)
+	s := o.text("type", true, 128)
 	if o.err != nil {
 		return ""
 	}
-	name, ok := bytes.CutPrefix(s, []byte(typePrefix))
-	name, ok2 := bytes.CutSuffix(name, []byte(typeVersion))
+	name, ok := strings.CutPrefix(s, typePrefix)
+	name, ok2 := strings.CutSuffix(name, typeVersion)
 	for _, k := range kinds {
-		if ok && ok2 && string(k) == string(name) {
+		if ok && ok2 && string(k) == name {
 			return k
 		}
 	}
-	o.fail(CodeUnknownVersion, "type", "%q is not known here", CutText(string(s), 80))
+	o.fail(CodeUnknownVersion, "type", "%q is not known here", CutText(s, 80))
 	return ""
 }
 

@@ -72,16 +72,16 @@ func FuzzDecodeEvent(f *testing.F) { fuzzDecode(f, "event") }
 func FuzzDecodeUnit(f *testing.F)  { fuzzDecode(f, "unit") }
 func FuzzDecodeRun(f *testing.F)   { fuzzDecode(f, "run") }
 
-// FuzzSplitObject attacks the scanner alone: encoding/json is its judge, but for the codes named here.
-func FuzzSplitObject(f *testing.F) {
+// FuzzObject attacks the scanner alone: encoding/json is its judge, but for the codes named here.
+func FuzzObject(f *testing.F) {
 	for _, v := range vectorsOf(f, "", "valid", "malformed") {
 		if len(v.bytes) <= 4<<10 {
 			f.Add(v.bytes)
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		o, err := openObject(b, MaxRecordBytes)
-		if err != nil {
+		var o object
+		if err := o.open(b, MaxRecordBytes); err != nil {
 			checkRefusal(t, err)
 			if err.Code == CodeMalformed && err.Message != "a key is not text" && utf8.Valid(b) && json.Valid(b) {
 				t.Fatalf("encoding/json accepts it: %v", err)
@@ -89,12 +89,13 @@ func FuzzSplitObject(f *testing.F) {
 			return
 		}
 		var theirs map[string]json.RawMessage
-		if err := json.Unmarshal(b, &theirs); err != nil || len(theirs) != len(o.fields) {
-			t.Fatalf("encoding/json sees %d fields, we see %d: %v", len(theirs), len(o.fields), err)
+		if err := json.Unmarshal(b, &theirs); err != nil || len(theirs) != o.count {
+			t.Fatalf("encoding/json sees %d fields, we see %d: %v", len(theirs), o.count, err)
 		}
-		for _, field := range o.fields {
-			if !bytes.Equal(theirs[string(field.key)], field.raw) {
-				t.Fatalf("%q: encoding/json sees %s, we see %s", field.key, theirs[string(field.key)], field.raw)
+		for i := range o.count {
+			field := o.at(i)
+			if string(theirs[field.key]) != field.raw {
+				t.Fatalf("%q: encoding/json sees %s, we see %s", field.key, theirs[field.key], field.raw)
 			}
 		}
 	})

@@ -21,70 +21,115 @@ const (
 // object reads the fields of one JSON object and keeps the first fault. Plain encoding/json and plain
 // serde disagree on half of the odd inputs (other case, duplicates, null, lone surrogates, trailing
 // bytes); these rules are few enough to be the same in both languages, and testdata/ holds them to it.
+//
+// Reading an event is most of what following the stream costs, so an object lives on the stack of who
+// reads it, and the texts are parts of one string: two pieces of memory for a whole message.
 type object struct {
 	prefix string
-	fields []field
+	near   [24]field // most objects have no more
+	far    []field
+	count  int
 	err    *Error
 }
 
-// field is a key without its quotes and the bytes of its value.
-type field struct{ key, raw []byte }
+// field is a key without its quotes and the text of its value, which is never empty.
+type field struct{ key, raw string }
 
-// openObject checks the whole of b once: size, UTF-8, depth, syntax, and no key twice at the top.
-func openObject(b []byte, limit int) (*object, *Error) {
+// open checks the whole of b once: size, UTF-8, depth, syntax, and no key twice at the top.
+func (o *object) open(b []byte, limit int) *Error { return o.openBoth(b, limit, nil) }
+
+// openBoth fills inner in the same walk, if there is one, from the field that inner's prefix names.
+func (o *object) openBoth(b []byte, limit int, inner *object) *Error {
 	switch {
 	case len(b) > limit:
-		return nil, Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", len(b), limit)
+		return Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", len(b), limit)
 	case !utf8.Valid(b):
-		return nil, Errorf(CodeMalformed, "", "not UTF-8")
+		return Errorf(CodeMalformed, "", "not UTF-8")
 	}
-	return splitObject(b, "")
+	return o.split(string(b), inner)
 }
 
-// splitObject cuts JSON into its fields without copying their values.
-func splitObject(b []byte, prefix string) (*object, *Error) {
-	o := &object{prefix: prefix, fields: make([]field, 0, 16)}
-	s := scanner{b: b}
-	if s.peek() == '{' {
-		s.object(o.add)
-	} else {
+// split cuts JSON into its fields without copying their values.
+func (o *object) split(text string, inner *object) *Error {
+	s := scanner{b: text}
+	if s.peek() != '{' {
 		s.space()
-		s.value()
 	}
+	s.value(o, inner)
 	s.end()
 	switch {
 	case s.err != nil:
-		return nil, s.err
-	case b[0] != '{':
-		return nil, Errorf(CodeNotObject, strings.TrimSuffix(prefix, "."), "the first byte must be {")
+		return s.err
+	case text[0] != '{':
+		return o.notObject()
 	}
-	return o, nil
+	return nil
 }
 
-func (o *object) add(quoted, raw []byte) *Error {
+func (o *object) notObject() *Error {
+	return Errorf(CodeNotObject, strings.TrimSuffix(o.prefix, "."), "the first byte must be {")
+}
+
+// of gives o where the key in its quotes is the one that o's prefix names, else nil.
+func (o *object) of(quoted string) *object {
+	if o == nil || len(quoted) < 2 {
+		return nil
+	}
+	if key, err := unquote(quoted); err != nil || key != strings.TrimSuffix(o.prefix, ".") {
+		return nil
+	}
+	return o
+}
+
+func (o *object) add(quoted, raw string) {
 	key, err := unquote(quoted)
 	switch {
 	case err != nil:
-		return Errorf(CodeMalformed, "", "a key is not text")
-	case o.has(string(key)):
-		return Errorf(CodeDuplicateKey, o.prefix+string(key), "stands twice")
-	case len(o.fields) == MaxFields:
-		return Errorf(CodeTooLarge, o.prefix+string(key), "more than %d fields", MaxFields)
+		o.keep(Errorf(CodeMalformed, "", "a key is not text"))
+	case o.has(key):
+		o.keep(Errorf(CodeDuplicateKey, o.prefix+key, "stands twice"))
+	case o.count == MaxFields:
+		o.keep(Errorf(CodeTooLarge, o.prefix+key, "more than %d fields", MaxFields))
+	case o.count < len(o.near):
+		o.near[o.count] = field{key, raw}
+		o.count++
+	default:
+		o.far = append(o.far, field{key, raw})
+		o.count++
 	}
-	o.fields = append(o.fields, field{key, raw})
-	return nil
 }
 
-func (o *object) raw(key string) []byte {
-	for i := range o.fields {
-		if string(o.fields[i].key) == key {
-			return o.fields[i].raw
+// at is the field number i.
+func (o *object) at(i int) field {
+	if i < len(o.near) {
+		return o.near[i]
+	}
+	return o.far[i-len(o.near)]
+}
+
+// raw is the text of a field's value; "" where it is absent.
+func (o *object) raw(key string) string {
+	for i := range min(o.count, len(o.near)) {
+		if o.near[i].key == key {
+			return o.near[i].raw
 		}
 	}
-	return nil
+	for i := range o.far {
+		if o.far[i].key == key {
+			return o.far[i].raw
+		}
+	}
+	return ""
 }
 
-func (o *object) has(key string) bool { return o.raw(key) != nil }
+func (o *object) has(key string) bool { return o.raw(key) != "" }
+
+// keep notes a fault, if it is the first.
+func (o *object) keep(e *Error) {
+	if o.err == nil {
+		o.err = e
+	}
+}
 
 func (o *object) fail(code Code, key, format string, args ...any) {
 	if o.err == nil {
@@ -92,32 +137,34 @@ func (o *object) fail(code Code, key, format string, args ...any) {
 	}
 }
 
-// want gives the raw value of a field; a null is a fault, and so is the absence of a required one.
-func (o *object) want(key string, required bool) []byte {
+// want gives the text of a field's value; a null is a fault, and so is the absence of a required one.
+func (o *object) want(key string, required bool) string {
 	raw := o.raw(key)
 	switch {
-	case raw == nil && required:
+	case raw == "" && required:
 		o.fail(CodeMissingField, key, "is required")
-	case string(raw) == "null":
+	case raw == "null":
 		o.fail(CodeNullField, key, "is null; leave it out instead")
-		return nil
+		return ""
 	}
 	return raw
 }
 
+// text reads a string; "" where it is absent.
 func (o *object) text(key string, required bool, limit int) string {
-	return string(o.textBytes(key, required, limit))
+	s, _ := o.given(key, required, limit)
+	return s
 }
 
-// textBytes is text that may share the message's memory.
-func (o *object) textBytes(key string, required bool, limit int) []byte {
+// given reads a string and tells whether there is one, since an empty one is there too.
+func (o *object) given(key string, required bool, limit int) (string, bool) {
 	raw := o.want(key, required)
-	if raw == nil {
-		return nil
+	if raw == "" {
+		return "", false
 	}
 	if raw[0] != '"' {
 		o.fail(CodeWrongType, key, "must be a string")
-		return nil
+		return "", false
 	}
 	s, err := unquote(raw)
 	if err != nil {
@@ -126,7 +173,7 @@ func (o *object) textBytes(key string, required bool, limit int) []byte {
 	if len(s) > limit {
 		o.fail(CodeTooLarge, key, "%d bytes, at most %d are allowed", len(s), limit)
 	}
-	return s
+	return s, true
 }
 
 // form is what a string must be like, and the words for it.
@@ -152,11 +199,10 @@ func labelForm(limit int) form {
 
 // word reads a string of a form; an empty optional one is refused too.
 func (o *object) word(key string, required bool, f form) string {
-	b := o.textBytes(key, required, maxWord)
-	if b == nil || o.err != nil {
+	s, there := o.given(key, required, maxWord)
+	if !there || o.err != nil {
 		return ""
 	}
-	s := string(b)
 	if !f.ok(s) {
 		o.fail(CodeInvalidValue, key, "must be %s", f.says)
 	}
@@ -165,12 +211,12 @@ func (o *object) word(key string, required bool, f form) string {
 
 // oneOf reads a word of a closed set.
 func oneOf[T ~string](o *object, key string, required bool, set []T) T {
-	s := o.textBytes(key, required, maxWord)
-	if s == nil || o.err != nil {
+	s, there := o.given(key, required, maxWord)
+	if !there || o.err != nil {
 		return ""
 	}
 	for _, word := range set {
-		if string(word) == string(s) {
+		if string(word) == s {
 			return word
 		}
 	}
@@ -179,7 +225,9 @@ func oneOf[T ~string](o *object, key string, required bool, set []T) T {
 }
 
 func (o *object) constant(key string, required bool, value string) {
-	oneOf(o, key, required, []string{value})
+	if s, there := o.given(key, required, maxWord); there && o.err == nil && s != value {
+		o.fail(CodeInvalidValue, key, "must be %s", value)
+	}
 }
 
 func (o *object) token(key string, required bool) string { return o.word(key, required, tokenForm) }
@@ -187,11 +235,11 @@ func (o *object) token(key string, required bool) string { return o.word(key, re
 func (o *object) jobID(key string, required bool) string { return o.word(key, required, jobIDForm) }
 
 func (o *object) time(key string, required bool) Time {
-	s := o.textBytes(key, required, maxWord)
-	if s == nil || o.err != nil {
+	s, there := o.given(key, required, maxWord)
+	if !there || o.err != nil {
 		return Time{}
 	}
-	t, ok := parseTime(string(s))
+	t, ok := parseTime(s)
 	if !ok {
 		o.fail(CodeInvalidValue, key, "must be a time like 2026-11-21T16:00:00.000Z")
 	}
@@ -201,15 +249,15 @@ func (o *object) time(key string, required bool) Time {
 // integer accepts digits without fraction and exponent; nothing of ours is negative, not even 0.
 func (o *object) integer(key string, required bool, least, most int) int {
 	raw := o.want(key, required)
-	if raw == nil {
+	if raw == "" {
 		return 0
 	}
-	digits := bytes.TrimPrefix(raw, []byte("-"))
-	if len(digits) == 0 || len(bytes.TrimLeft(digits, "0123456789")) > 0 {
+	digits := strings.TrimPrefix(raw, "-")
+	if digits == "" || strings.TrimLeft(digits, "0123456789") != "" {
 		o.fail(CodeWrongType, key, "must be an integer")
 		return 0
 	}
-	n, err := strconv.Atoi(string(raw))
+	n, err := strconv.Atoi(raw)
 	if err != nil || raw[0] == '-' || n < least || n > most {
 		o.fail(CodeInvalidValue, key, "must be %d to %d", least, most)
 	}
@@ -235,35 +283,34 @@ func (o *object) exitCode(key string) *int {
 
 func (o *object) boolean(key string) bool {
 	raw := o.want(key, false)
-	if raw != nil && string(raw) != "true" && string(raw) != "false" {
+	if raw != "" && raw != "true" && raw != "false" {
 		o.fail(CodeWrongType, key, "must be true or false")
 	}
-	return string(raw) == "true"
+	return raw == "true"
 }
 
 // bytes reads standard base64 with padding, of least to most bytes; nil where it is absent.
 func (o *object) bytes(key string, required bool, least, most int) []byte {
-	s := o.textBytes(key, required, base64.StdEncoding.EncodedLen(most))
-	if s == nil || o.err != nil {
+	s, there := o.given(key, required, base64.StdEncoding.EncodedLen(most))
+	if !there || o.err != nil {
 		return nil
 	}
-	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
-	n, err := base64.StdEncoding.Strict().Decode(b, s)
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	switch {
-	case err != nil || bytes.ContainsAny(s, "\r\n"): // Go skips line ends; nobody else does
+	case err != nil || strings.ContainsAny(s, "\r\n"): // Go skips line ends; nobody else does
 		o.fail(CodeInvalidValue, key, "must be base64")
-	case n < least:
+	case len(b) < least:
 		o.fail(CodeInvalidValue, key, "is empty")
-	case n > most:
-		o.fail(CodeTooLarge, key, "%d bytes, at most %d are allowed", n, most)
+	case len(b) > most:
+		o.fail(CodeTooLarge, key, "%d bytes, at most %d are allowed", len(b), most)
 	}
-	return b[:n]
+	return b
 }
 
 // json reads any JSON value, null too, and takes the white space between its tokens out.
 func (o *object) json(key string, limit int) json.RawMessage {
 	raw := o.raw(key)
-	if raw == nil {
+	if raw == "" {
 		return nil
 	}
 	if len(raw) > limit {
@@ -271,7 +318,7 @@ func (o *object) json(key string, limit int) json.RawMessage {
 		return nil
 	}
 	var b bytes.Buffer
-	if err := json.Compact(&b, raw); err != nil {
+	if err := json.Compact(&b, []byte(raw)); err != nil {
 		o.fail(CodeMalformed, key, "is not JSON")
 	}
 	return b.Bytes()
@@ -287,11 +334,11 @@ func (o *object) absent(key, why string) {
 // words reads a list of at most count strings of a form; nil where it is absent or empty.
 func (o *object) words(key string, count int, f form) []string {
 	raw := o.want(key, false)
-	if raw == nil {
+	if raw == "" {
 		return nil
 	}
 	var list []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &list) != nil {
+	if raw[0] != '[' || json.Unmarshal([]byte(raw), &list) != nil {
 		o.fail(CodeWrongType, key, "must be a list of strings")
 		return nil
 	}
@@ -302,7 +349,7 @@ func (o *object) words(key string, count int, f form) []string {
 	var out []string
 	for i, raw := range list {
 		name := key + "[" + strconv.Itoa(i) + "]"
-		item := object{prefix: o.prefix, fields: []field{{[]byte(name), raw}}, err: o.err}
+		item := object{prefix: o.prefix, near: [24]field{{name, string(raw)}}, count: 1, err: o.err}
 		out = append(out, item.word(name, true, f))
 		o.err = item.err
 	}

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -13,7 +12,7 @@ import (
 // scanner walks over JSON (RFC 8259) once: it checks the syntax and the depth, and copies nothing. The
 // first fault stands, and every step after it does nothing, so a step need not ask how the last one went.
 type scanner struct {
-	b     []byte
+	b     string
 	i     int // the next byte
 	level int // how many objects and lists are open
 	err   *Error
@@ -54,10 +53,11 @@ func (s *scanner) space() {
 	}
 }
 
-func (s *scanner) value() {
+// value walks over any value; where it is an object, its fields go to into, if there is one.
+func (s *scanner) value(into, inner *object) {
 	switch s.peek() {
 	case '{':
-		s.object(nil)
+		s.object(into, inner)
 	case '[':
 		s.list()
 	case '"':
@@ -81,8 +81,10 @@ func (s *scanner) open(c byte) {
 	s.space()
 }
 
-// object walks over an object, and shows each key (in its quotes) with its value to found.
-func (s *scanner) object(found func(key, raw []byte) *Error) {
+// object walks over an object and gives its fields to into, if there is one, and those of one of its
+// values to inner. A fault of the outermost ends the walk; one of an object inside of it waits there until
+// the whole has proved to be JSON.
+func (s *scanner) object(into, inner *object) {
 	s.open('{')
 	for more := s.peek() != '}'; more; more = s.take(',') {
 		s.space()
@@ -93,9 +95,12 @@ func (s *scanner) object(found func(key, raw []byte) *Error) {
 		s.must(':')
 		s.space()
 		start = s.i
-		s.value()
-		if found != nil && s.err == nil {
-			s.err = found(key, s.b[start:s.i])
+		s.value(inner.of(key), nil)
+		if into != nil && s.err == nil {
+			into.add(key, s.b[start:s.i])
+			if s.level == 1 {
+				s.err = into.err
+			}
 		}
 		s.space()
 	}
@@ -107,7 +112,7 @@ func (s *scanner) list() {
 	s.open('[')
 	for more := s.peek() != ']'; more; more = s.take(',') {
 		s.space()
-		s.value()
+		s.value(nil, nil)
 		s.space()
 	}
 	s.must(']')
@@ -117,9 +122,12 @@ func (s *scanner) list() {
 func (s *scanner) text() {
 	s.must('"')
 	for s.err == nil {
-		for s.i < len(s.b) && s.b[s.i] >= ' ' && s.b[s.i] != '"' && s.b[s.i] != '\\' {
-			s.i++
+		rest := s.b[s.i:]
+		n := 0
+		for n < len(rest) && rest[n] >= ' ' && rest[n] != '"' && rest[n] != '\\' {
+			n++
 		}
+		s.i += n
 		if s.take('"') {
 			return
 		}
@@ -189,20 +197,20 @@ func isHex(c byte) bool { return isDigit(c) || c >= 'a' && c <= 'f' || c >= 'A' 
 
 // unquote reads a JSON string, without copying one that has no escapes, and refuses half of a surrogate
 // pair, which Go would quietly replace.
-func unquote(raw []byte) ([]byte, error) {
-	if bytes.IndexByte(raw, '\\') < 0 {
+func unquote(raw string) (string, error) {
+	if strings.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1], nil
 	}
 	if hasLoneSurrogate(raw) {
-		return nil, errors.New("half of a surrogate pair")
+		return "", errors.New("half of a surrogate pair")
 	}
 	var s string
-	err := json.Unmarshal(raw, &s)
-	return []byte(s), err
+	err := json.Unmarshal([]byte(raw), &s)
+	return s, err
 }
 
 // hasLoneSurrogate looks at the \u escapes of a valid JSON string: each half must stand beside its other.
-func hasLoneSurrogate(raw []byte) bool {
+func hasLoneSurrogate(raw string) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
@@ -221,11 +229,11 @@ func hasLoneSurrogate(raw []byte) bool {
 }
 
 // escapedUnit reads the \uXXXX that raw begins with; 0 where it begins with anything else.
-func escapedUnit(raw []byte) rune {
+func escapedUnit(raw string) rune {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return 0
 	}
-	n, err := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	n, err := strconv.ParseUint(raw[2:6], 16, 16)
 	if err != nil {
 		return 0
 	}

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/json"
 )
 
@@ -53,8 +52,8 @@ func (s *Schedule) Encode() ([]byte, error) {
 // DecodeSchedule reads a schedule's record. Whether its cron text and its zone mean anything is the
 // scheduler's to say.
 func DecodeSchedule(b []byte) (Schedule, error) {
-	o, err := openObject(b, MaxRecordBytes)
-	if err != nil {
+	var o object
+	if err := o.open(b, MaxRecordBytes); err != nil {
 		return Schedule{}, err
 	}
 	o.version(ScheduleVersion)
@@ -65,7 +64,7 @@ func DecodeSchedule(b []byte) (Schedule, error) {
 		TimeZone:       o.text("timeZone", false, MaxZone),
 		Queue:          o.token("queue", true),
 		Type:           o.token("type", true),
-		Payload:        bytes.Clone(o.raw("payload")), // null is a payload like any other
+		Payload:        []byte(o.raw("payload")), // null is a payload like any other
 		Tags:           o.words("tags", MaxTags, tagForm),
 		TimeoutSeconds: o.integerOr0("timeoutSeconds", 1, MaxTimeoutSecs),
 		Submitter:      o.word("submitter", true, submitterForm),
@@ -73,7 +72,7 @@ func DecodeSchedule(b []byte) (Schedule, error) {
 		LastTick:       o.time("lastTick", false),
 		LastJobID:      o.text("lastJobId", false, MaxToken),
 	}
-	if s.Payload == nil {
+	if len(s.Payload) == 0 {
 		o.fail(CodeMissingField, "payload", "is required")
 	}
 	if o.err != nil {

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/base64"
 	"slices"
 )
@@ -103,8 +102,8 @@ func (t *Task) Encode() ([]byte, error) {
 
 // DecodeTask reads an envelope. Unknown fields are dropped; every fault has a code.
 func DecodeTask(b []byte) (Task, error) {
-	o, err := openObject(b, MaxEnvelopeBytes)
-	if err != nil {
+	var o object
+	if err := o.open(b, MaxEnvelopeBytes); err != nil {
 		return Task{}, err
 	}
 	o.version(TaskVersion)
@@ -115,7 +114,7 @@ func DecodeTask(b []byte) (Task, error) {
 		Queue:        o.token("queue", true),
 		SubmittedAt:  o.time("submittedAt", true),
 		Submitter:    o.word("submitter", true, submitterForm),
-		Source:       oneOf(o, "source", true, taskSources[:]),
+		Source:       oneOf(&o, "source", true, taskSources[:]),
 		Schedule:     o.token("schedule", false),
 		ScheduledFor: o.time("scheduledFor", false),
 		NotBefore:    o.time("notBefore", false),
@@ -123,7 +122,7 @@ func DecodeTask(b []byte) (Task, error) {
 
 		TimeoutSeconds: o.integerOr0("timeoutSeconds", 1, MaxTimeoutSecs),
 	}
-	t.readPayload(o, len(b))
+	t.readPayload(&o, len(b))
 	if o.err != nil {
 		return Task{}, o.err
 	}
@@ -133,16 +132,16 @@ func DecodeTask(b []byte) (Task, error) {
 func (t *Task) readPayload(o *object, size int) {
 	raw := o.raw("payload") // null is a payload like any other
 	switch {
-	case raw != nil && o.has("payloadBase64"):
+	case raw != "" && o.has("payloadBase64"):
 		o.fail(CodeInvalidValue, "payloadBase64", "stands beside payload; one of the two")
 	case o.has("payloadBase64"):
 		t.Payload, t.Foreign = o.bytes("payloadBase64", true, 0, MaxPayloadBytes), true
-	case raw == nil:
+	case raw == "":
 		o.fail(CodeMissingField, "payload", "is required")
 	case size > MaxTaskBytes:
 		o.fail(CodeTooLarge, "", "%d bytes, at most %d are allowed", size, MaxTaskBytes)
 	default:
-		t.Payload = bytes.Clone(raw)
+		t.Payload = []byte(raw)
 	}
 }
 

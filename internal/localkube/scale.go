@@ -75,12 +75,12 @@ func wanted(visible, running, pending, most int64) int64 {
 	if !active {
 		return 0
 	}
-	return max(0, min(scaleTo, Accurate(maxScale, running, pending, most)))
+	return max(0, min(scaleTo, accurate(maxScale, running, pending, most)))
 }
 
-// Accurate is how many units KEDA's strategy of that name allows in one poll. It stands here because
-// KEDA's own is in a package thirty times the size of this program; kedatest holds the two together.
-func Accurate(maxScale, running, pending, most int64) int64 {
+// accurate is how many units KEDA's strategy of that name allows in one poll. It stands here because
+// KEDA's own is in a package that imports five times what this program does; keda_test.go holds the two together.
+func accurate(maxScale, running, pending, most int64) int64 {
 	if maxScale+running-pending > most {
 		return most - running
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"tallyman/internal/stream"
 )
 
 // Options say where the server listens and keeps its files. The caller guards Dir against a second
@@ -21,6 +23,7 @@ type Options struct {
 	Addr     string // host:port; port 0 takes a free one
 	Dir      string
 	MaxStore int64 // bytes on disk; 0: 8 GiB
+	MaxBatch int   // messages of one atomic batch; 0: as many as a commit of ours may have
 	Log      *slog.Logger
 }
 
@@ -44,12 +47,16 @@ func Start(o Options) (*Server, error) {
 	if o.MaxStore == 0 {
 		o.MaxStore = defaultMaxStore
 	}
+	if o.MaxBatch == 0 {
+		o.MaxBatch = stream.MaxBatch
+	}
 	if err := portFree(o.Addr, port); err != nil {
 		return nil, err
 	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName: "tallyman", Host: host, Port: port, JetStream: true, StoreDir: o.Dir,
 		JetStreamMaxStore: o.MaxStore, JetStreamMaxMemory: 256 << 20,
+		JetStreamLimits: server.JSLimitOpts{MaxBatchSize: o.MaxBatch},
 		NoSigs: true, // else it would trap SIGTERM, exit and skip our own orderly end
 	})
 	if err != nil {

@@ -13,8 +13,13 @@ import (
 	"tallyman/contract"
 )
 
-// MaxCommit is the most changes of one Commit, the fence not counted: a server takes 1000 messages.
-const MaxCommit = 998
+// MaxBatch is how many messages our own servers are told to take in one batch, so a Commit has at most one
+// change less. Others take DefaultBatch, and Commit then gives ErrTooLarge.
+const (
+	MaxBatch     = 5000
+	DefaultBatch = 1000
+	maxCommit    = MaxBatch - 1
+)
 
 // Change is one key of a Commit.
 type Change struct {
@@ -31,13 +36,14 @@ type Fence struct {
 }
 
 // Commit writes all changes and the fence, or none of them, and gives the fence's new revision.
-// ErrConflict: another has moved the fence. ErrUnavailable: it is not known whether they were written.
+// ErrConflict: another has moved the fence. ErrTooLarge: this server takes smaller
+// batches; nothing was written. ErrUnavailable: it is not known whether they were written.
 //
 // The batch protocol of JetStream (ADR-50): every message names the batch and its place; nothing is
 // answered until the last, which asks for the commit.
 func (b *Bucket) Commit(ctx context.Context, changes []Change, fence Fence) (uint64, error) {
-	if len(changes) > MaxCommit {
-		return 0, fmt.Errorf("commit to %s: %d changes, at most %d fit one batch", b.name, len(changes), MaxCommit)
+	if len(changes) > maxCommit {
+		return 0, fmt.Errorf("commit to %s: %d changes, at most %d fit one batch", b.name, len(changes), maxCommit)
 	}
 	batch := nuid.Next()
 	for i, c := range changes {

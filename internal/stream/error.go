@@ -17,12 +17,15 @@ var (
 	ErrConflict = errors.New("lost the race")
 	// ErrUnavailable: NATS is away, slow or full; whether the write happened is unknown. Try again.
 	ErrUnavailable = errors.New("NATS is unavailable")
+	// ErrTooLarge: the server does not take that many messages in one batch.
+	ErrTooLarge = errors.New("the batch is larger than the server takes")
 )
 
 // Codes by which a server refuses a compare-and-set; replicated streams answer the second.
 const (
 	codeWrongLastSequence         jetstream.ErrorCode = 10071
 	codeWrongLastSequenceConstant jetstream.ErrorCode = 10164
+	codeBatchTooLarge             jetstream.ErrorCode = 10199
 )
 
 // wrap translates an error of the client once, at this door.
@@ -40,6 +43,8 @@ func classify(err error) error {
 	case isAPI && (api.ErrorCode == codeWrongLastSequence || api.ErrorCode == codeWrongLastSequenceConstant),
 		errors.Is(err, jetstream.ErrKeyExists), errors.Is(err, jetstream.ErrKeyRevisionMismatch):
 		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case isAPI && api.ErrorCode == codeBatchTooLarge:
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	case errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrKeyDeleted),
 		errors.Is(err, jetstream.ErrMsgNotFound):
 		return fmt.Errorf("%w: %w", ErrNotFound, err)

@@ -5,6 +5,7 @@
 //	row.go       a figure, its reference, its bar; the table and bench.json
 //	packages.go  figures of one package, taken from its own Go benchmarks
 //	submit.go    how fast jobs are taken in
+//	endpoint.go  what of that is the api's own work
 //	local.go     the whole pipeline on this machine
 //	original.go  the shares of the original function that end well
 package main

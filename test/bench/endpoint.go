@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// endpoint measures the batch endpoint by the processor time of the api alone, which runs as it does on a
+// cluster: in a process of its own, with an aggregator that fills its index, beside NATS and SQS. On a real
+// cluster those have machines of their own, so what two cores take in is what two cores of the api do.
+func endpoint(ctx context.Context, t *table, body []byte) error {
+	dir, err := os.MkdirTemp("", "tallyman-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	servers, at, err := startServers(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer servers.end()
+	config := filepath.Join(dir, "config.yaml")
+	queues := fmt.Sprintf("queues:\n- name: default\n  url: %s\n  types: [{name: probe}]\n", at.Queue)
+	if err := os.WriteFile(config, []byte(queues), 0o600); err != nil {
+		return err
+	}
+	common := []string{"--nats-url", at.NATS, "--replicas", "1", "--allow-fewer-replicas", "--log", "error", "--admin", "127.0.0.1:0"}
+	aggregator, err := startChild(ctx, "bin/aggregator", nil, common...)
+	if err != nil {
+		return err
+	}
+	defer aggregator.end()
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	env := []string{"AWS_ENDPOINT_URL_SQS=" + at.SQS, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
+	api, err := startChild(ctx, "bin/api", env, append(common, "--config", config, "--addr", addr)...)
+	if err != nil {
+		return err
+	}
+	defer api.end()
+	w := &world{client: &http.Client{}}
+	w.API = "http://" + addr
+	if err := w.postOnce(ctx, body); err != nil { // connections are made first
+		return err
+	}
+	before, err := api.cpu()
+	if err != nil {
+		return err
+	}
+	if _, err := concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) }); err != nil {
+		return err
+	}
+	after, err := api.cpu()
+	if err != nil {
+		return err
+	}
+	const cores = 2
+	t.add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
+		"jobs/s", 0, atLeast(10_000))
+	return nil
+}
+
+// postOnce posts until the api answers, for a while.
+func (w *world) postOnce(ctx context.Context, body []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		err := w.post(ctx, "/jobs/batch", body)
+		if err == nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// child is a process that ends with the measurement.
+type child struct {
+	cmd *exec.Cmd
+	in  io.Closer
+}
+
+func startChild(ctx context.Context, program string, env []string, args ...string) (*child, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", program, err)
+	}
+	return &child{cmd: cmd}, nil
+}
+
+func (c *child) end() {
+	if c.in != nil {
+		_ = c.in.Close() // which ends it
+	} else {
+		_ = c.cmd.Process.Signal(os.Interrupt)
+	}
+	_ = c.cmd.Wait() // what it did is measured; how it ends is not
+}
+
+// cpu is the processor time that the process has used, which Linux counts in hundredths of a second.
+func (c *child) cpu() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat has %d fields", c.cmd.Process.Pid, len(fields))
+	}
+	user, err1 := strconv.Atoi(fields[11])
+	system, err2 := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
+}
+
+// addresses are where the servers listen.
+type addresses struct{ NATS, SQS, Queue string }
+
+// startServers runs a NATS and an SQS in a process beside the measured ones.
+func startServers(ctx context.Context, dir string) (*child, addresses, error) {
+	program := filepath.Join(dir, "devserver")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./internal/testenv/devserver")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, addresses{}, fmt.Errorf("build the servers: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, addresses{}, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, addresses{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, addresses{}, err
+	}
+	c := &child{cmd, in}
+	var at addresses
+	line, err := bufio.NewReader(out).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &at)
+	}
+	if err != nil {
+		c.end()
+		return nil, addresses{}, fmt.Errorf("read where the servers listen: %w", err)
+	}
+	return c, at, nil
+}
+
+// freeAddr finds a port for a program that must be told one.
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
