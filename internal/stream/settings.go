@@ -70,8 +70,10 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 func bucketConfig(name string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: contract.BucketStream(name), Subjects: []string{contract.BucketSubject(name, ">")},
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
-		MaxMsgSize: contract.MaxRecordBytes, MaxBytes: -1, Duplicates: time.Second,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowDirect: true,
+		// With it, a header of one queue's message could purge every other queue's records.
+		AllowRollup: false,
+		MaxMsgSize:  contract.MaxRecordBytes, MaxBytes: -1, Duplicates: time.Second,
 	}
 }
 
@@ -135,6 +137,7 @@ func check(want, have jetstream.StreamConfig) error {
 		{"max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject, want.MaxMsgsPerSubject != 1 || have.MaxMsgsPerSubject == 1},
 		{"max message size", have.MaxMsgSize, want.MaxMsgSize, have.MaxMsgSize == -1 || have.MaxMsgSize >= want.MaxMsgSize},
 		{"allow direct", have.AllowDirect, want.AllowDirect, want.AllowDirect || !have.AllowDirect},
+		{"allow rollup", have.AllowRollup, want.AllowRollup, want.AllowRollup || !have.AllowRollup},
 		{"allow atomic publish", have.AllowAtomicPublish, want.AllowAtomicPublish, have.AllowAtomicPublish || !want.AllowAtomicPublish},
 		{"duplicate window", have.Duplicates, want.Duplicates, have.Duplicates >= want.Duplicates},
 	}
