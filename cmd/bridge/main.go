@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"tallyman/bridge"
+	"tallyman/bridge/kube"
 	"tallyman/contract"
 	"tallyman/internal/program"
 )
@@ -28,7 +29,11 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, kubeconfig
 		return err
 	}
 	claims, ledger := buckets[0], buckets[1]
-	k, err := bridge.NewInformers(kubeconfig, o.Namespaces, p.Log)
+	server, err := kube.Dial(kubeconfig)
+	if err != nil {
+		return err
+	}
+	k, err := kube.NewInformers(server, o.Namespaces, p.Log)
 	if err != nil {
 		return err
 	}

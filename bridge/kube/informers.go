@@ -1,4 +1,4 @@
-package bridge
+package kube
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
+	"tallyman/bridge"
 	"tallyman/contract"
 )
 
@@ -32,20 +33,16 @@ const (
 // Informers is Kubernetes as a cluster's API server shows it: one watch for each kind in each namespace, and
 // a cache of what it told. It asks again only past the cache, or where a watch broke.
 type Informers struct {
-	server  *apiServer
+	server  *Server
 	mirrors []*mirror
 	log     *slog.Logger
 	watched atomic.Bool
 }
 
-var _ Kubernetes = (*Informers)(nil)
+var _ bridge.Kubernetes = (*Informers)(nil)
 
-// NewInformers reads kubeconfig, or the pod's own service account where it is empty. It asks nothing yet.
-func NewInformers(kubeconfig string, namespaces []string, log *slog.Logger) (*Informers, error) {
-	server, err := dial(kubeconfig)
-	if err != nil {
-		return nil, err
-	}
+// NewInformers watches namespaces. It asks nothing yet.
+func NewInformers(server *Server, namespaces []string, log *slog.Logger) (*Informers, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -143,7 +140,7 @@ type mirror struct {
 	allowed    atomic.Bool   // to ask past the cache
 }
 
-func newMirror(server *apiServer, namespace string) (*mirror, error) {
+func newMirror(server *Server, namespace string) (*mirror, error) {
 	jobs, pods := newSource(server.batch, "jobs", namespace), newSource(server.core, "pods", namespace)
 	m := &mirror{
 		namespace: namespace, sources: []*source{jobs, pods}, notices: newNotices(), listed: make(chan struct{}),

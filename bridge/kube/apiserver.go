@@ -1,4 +1,4 @@
-package bridge
+package kube
 
 import (
 	"context"
@@ -31,14 +31,14 @@ const (
 	asksAtOnce    = 100
 )
 
-// apiServer is all that the bridge asks of Kubernetes. It has two kinds and no way to write.
-type apiServer struct {
+// Server is all that the bridge asks of Kubernetes. It has two kinds and no way to write.
+type Server struct {
 	batch, core rest.Interface
 }
 
-// dial speaks to the API server of a kubeconfig, or without one to that of the cluster we run in. It sends
+// Dial speaks to the API server of a kubeconfig, or without one to that of the cluster we run in. It sends
 // nothing yet. The generated clients of every kind of Kubernetes are left out: we read two.
-func dial(kubeconfig string) (*apiServer, error) {
+func Dial(kubeconfig string) (*Server, error) {
 	config, err := restConfig(kubeconfig)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func dial(kubeconfig string) (*apiServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: reach the API server %s: %w", config.Host, err)
 	}
-	return &apiServer{batch: batch, core: core}, nil
+	return &Server{batch: batch, core: core}, nil
 }
 
 func restConfig(kubeconfig string) (*rest.Config, error) {
@@ -88,7 +88,7 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 }
 
 // job gives the Kubernetes Job of this name as it is now, nil where there is none.
-func (a *apiServer) job(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
+func (a *Server) job(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var job batchv1.Job
@@ -115,7 +115,7 @@ func absent(err error, name string) bool {
 }
 
 // pods gives the pods of a unit as they are now.
-func (a *apiServer) pods(ctx context.Context, namespace, uid string) ([]*corev1.Pod, error) {
+func (a *Server) pods(ctx context.Context, namespace, uid string) ([]*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{contract.LabelUnit: uid}).String()}
