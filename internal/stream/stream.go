@@ -48,6 +48,8 @@ func Connect(ctx context.Context, o Options) (*Stream, error) {
 	}
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		// The client would give up for good at a second refusal; credentials are mended while we wait.
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(-1), // an unsent publish is an error at once, never a surprise later
 		nats.Timeout(opTimeout),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
