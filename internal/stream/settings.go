@@ -105,7 +105,8 @@ func (s *Stream) Ensure(ctx context.Context, set Settings) error {
 	}
 	var faults []error
 	for _, want := range set.configs() {
-		if err := s.ensure(ctx, want); err != nil {
+		began := time.Now()
+		if err := s.refusals.explain(s.ensure(ctx, want), began); err != nil {
 			faults = append(faults, err)
 		}
 	}
