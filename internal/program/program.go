@@ -37,6 +37,7 @@ type Program struct {
 	replicas int
 	fewer    bool
 	parts    []service.Part
+	start    start
 }
 
 // New names a program and declares the flags that all of them have; the caller declares its own.
@@ -60,6 +61,11 @@ func (p *Program) NeedConfig() {
 // Add adds a part behind those that it needs.
 func (p *Program) Add(name string, run, ready func(context.Context) error) {
 	p.parts = append(p.parts, service.Part{Name: name, Run: run, Ready: ready})
+}
+
+// Watch adds a part that only has something to say of being ready.
+func (p *Program) Watch(name string, ready func(context.Context) error) {
+	p.Add(name, func(ctx context.Context) error { <-ctx.Done(); return nil }, ready)
 }
 
 // Main reads flags and environment, connects, lets build add its parts, and runs them. It gives the exit
@@ -106,30 +112,39 @@ func (p *Program) read(args []string, diag io.Writer) (err error) {
 	return errors.Join(faults...)
 }
 
+// run serves the admin page from the first moment on, so that whoever looks sees what a start waits for.
 func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) (err error) {
-	p.Stream, err = stream.Connect(ctx, stream.Options{URL: p.natsURL, Credentials: p.creds, Name: p.name, Log: p.Log})
+	admin, err := service.NewAdmin(p.admin, []service.Part{{Name: "start", Ready: p.start.ready}})
 	if err != nil {
 		return err
 	}
-	defer p.Stream.Close()
-	set := stream.DefaultSettings()
-	set.Replicas = p.replicas
-	for _, q := range p.Config.Queues {
-		set.LongestRetention = max(set.LongestRetention, time.Duration(q.Retention))
-	}
-	if err := p.Stream.Ensure(ctx, set); err != nil {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() { served <- admin.Run(serving) }()
+	page := service.Part{Name: "admin", Run: func(ctx context.Context) error {
+		select {
+		case err := <-served:
+			return err
+		case <-ctx.Done():
+			stop()
+			return <-served
+		}
+	}}
+	defer stop()
+	defer func() {
+		if p.Stream != nil {
+			p.Stream.Close()
+		}
+	}()
+	if err := p.reach(ctx); err != nil {
 		return err
 	}
-	p.Add("nats", func(ctx context.Context) error { <-ctx.Done(); return nil }, p.Stream.Ready)
+	p.Watch("nats", p.Stream.Ready)
 	if err := build(ctx, p); err != nil {
 		return err
 	}
-	admin, err := service.NewAdmin(p.admin, p.parts)
-	if err != nil {
-		return err
-	}
-	parts := append([]service.Part{{Name: "admin", Run: admin.Run}}, p.parts...)
-	return service.Run(ctx, p.Log, parts...)
+	admin.Ask(p.parts)
+	return service.Run(ctx, p.Log, append([]service.Part{page}, p.parts...)...)
 }
 
 // Dispatcher makes runs in the name of a component, over the SQS that the AWS environment names.

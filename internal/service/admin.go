@@ -7,13 +7,14 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // Admin is the page for probes: /healthz says that the process lives, /readyz that every part can work.
 type Admin struct {
 	listener net.Listener
-	parts    []Part
+	parts    atomic.Pointer[[]Part]
 }
 
 const readyTimeout = 5 * time.Second
@@ -24,8 +25,13 @@ func NewAdmin(addr string, parts []Part) (*Admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w; choose another address with --admin", err)
 	}
-	return &Admin{listener: l, parts: parts}, nil
+	a := &Admin{listener: l}
+	a.Ask(parts)
+	return a, nil
 }
+
+// Ask changes whom /readyz asks: what a program waits for before it has parts is no part of it.
+func (a *Admin) Ask(parts []Part) { a.parts.Store(&parts) }
 
 // URL is where the page is.
 func (a *Admin) URL() string { return "http://" + a.listener.Addr().String() }
@@ -47,7 +53,7 @@ func (a *Admin) Run(ctx context.Context) error {
 }
 
 func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
-	if err := Ready(r.Context(), a.parts); err != nil {
+	if err := Ready(r.Context(), *a.parts.Load()); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
