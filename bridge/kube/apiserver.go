@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"log/slog"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,11 +16,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"tallyman/bridge"
 	"tallyman/contract"
 )
 
@@ -29,44 +31,62 @@ const (
 	// asksPerSecond and asksAtOnce spare the API server when many claims are closed at once.
 	asksPerSecond = 50
 	asksAtOnce    = 100
+	// ofTheCluster is the namespace that every cluster has from its first to its last day.
+	ofTheCluster = "kube-system"
 )
 
-// Server is all that the bridge asks of Kubernetes. It has two kinds and no way to write.
+// scaledJobs is KEDA's kind, of which only the metadata is read.
+var scaledJobs = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledjobs"}
+
+// Server is all that the bridge asks of Kubernetes. It writes nothing but a Lease.
 type Server struct {
-	batch, core rest.Interface
+	batch, core, leases rest.Interface
+	metadata            metadata.Interface
+	log                 *slog.Logger
 }
 
+var _ bridge.ClusterUID = (*Server)(nil)
+
 // Dial speaks to the API server of a kubeconfig, or without one to that of the cluster we run in. It sends
-// nothing yet. The generated clients of every kind of Kubernetes are left out: we read two.
-func Dial(kubeconfig string) (*Server, error) {
+// nothing yet. The generated clients of every kind of Kubernetes are left out: we read four.
+func Dial(kubeconfig string, log *slog.Logger) (*Server, error) {
 	config, err := restConfig(kubeconfig)
 	if err != nil {
 		return nil, err
 	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{log: log}
+	if err := s.connect(config); err != nil {
+		return nil, fmt.Errorf("bridge: reach the API server %s: %w", config.Host, err)
+	}
+	return s, nil
+}
+
+func (s *Server) connect(config *rest.Config) error {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(batchv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
-		return nil, fmt.Errorf("bridge: Kubernetes' kinds: %w", err)
+	if err := errors.Join(batchv1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {
+		return err
 	}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	config.UserAgent, config.QPS, config.Burst = "tallyman-bridge", asksPerSecond, asksAtOnce
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
-		return nil, fmt.Errorf("bridge: reach the API server %s: %w", config.Host, err)
+		return err
 	}
-	of := func(path string, group schema.GroupVersion) (rest.Interface, error) {
+	of := func(path string, group schema.GroupVersion) rest.Interface {
 		c := rest.CopyConfig(config)
 		c.APIPath, c.GroupVersion = path, &group
-		return rest.RESTClientForConfigAndClient(c, client)
+		r, e := rest.RESTClientForConfigAndClient(c, client)
+		err = errors.Join(err, e)
+		return r
 	}
-	batch, err := of("/apis", batchv1.SchemeGroupVersion)
-	if err != nil {
-		return nil, fmt.Errorf("bridge: reach the API server %s: %w", config.Host, err)
-	}
-	core, err := of("/api", corev1.SchemeGroupVersion)
-	if err != nil {
-		return nil, fmt.Errorf("bridge: reach the API server %s: %w", config.Host, err)
-	}
-	return &Server{batch: batch, core: core}, nil
+	s.batch, s.core = of("/apis", batchv1.SchemeGroupVersion), of("/api", corev1.SchemeGroupVersion)
+	s.leases = of("/apis", coordinationv1.SchemeGroupVersion)
+	meta, e := metadata.NewForConfigAndClient(config, client)
+	s.metadata = meta
+	return errors.Join(err, e)
 }
 
 func restConfig(kubeconfig string) (*rest.Config, error) {
@@ -87,12 +107,26 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return config, nil
 }
 
+// ClusterUID fills bridge.ClusterUID.
+func (s *Server) ClusterUID(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var ns corev1.Namespace
+	if err := s.core.Get().Resource("namespaces").Name(ofTheCluster).Do(ctx).Into(&ns); err != nil {
+		return "", fmt.Errorf("%w: %w", bridge.ErrAway, because("get", "namespaces", "", err))
+	}
+	if ns.UID == "" { // whatever answers, it is no API server
+		return "", fmt.Errorf("%w: the namespace %s has no UID", bridge.ErrAway, ofTheCluster)
+	}
+	return string(ns.UID), nil
+}
+
 // job gives the Kubernetes Job of this name as it is now, nil where there is none.
-func (a *Server) job(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
+func (s *Server) job(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var job batchv1.Job
-	err := a.batch.Get().Namespace(namespace).Resource("jobs").Name(name).Do(ctx).Into(&job)
+	err := s.batch.Get().Namespace(namespace).Resource("jobs").Name(name).Do(ctx).Into(&job)
 	switch {
 	case absent(err, name):
 		return nil, nil
@@ -115,12 +149,12 @@ func absent(err error, name string) bool {
 }
 
 // pods gives the pods of a unit as they are now.
-func (a *Server) pods(ctx context.Context, namespace, uid string) ([]*corev1.Pod, error) {
+func (s *Server) pods(ctx context.Context, namespace, uid string) ([]*corev1.Pod, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{contract.LabelUnit: uid}).String()}
 	var list corev1.PodList
-	err := a.core.Get().Namespace(namespace).Resource("pods").VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(&list)
+	err := s.core.Get().Namespace(namespace).Resource("pods").VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(&list)
 	if err != nil {
 		return nil, because("list", "pods", namespace, err)
 	}
@@ -132,89 +166,27 @@ func (a *Server) pods(ctx context.Context, namespace, uid string) ([]*corev1.Pod
 	return pods, nil
 }
 
-// because names in one line what could not be asked, and what to do where a right is missing.
-func because(verb, resource, namespace string, err error) error {
-	if apierrors.IsForbidden(err) {
-		return fmt.Errorf("may not %s %s in namespace %s; the bridge needs get, list and watch on jobs, list and watch on pods: %w",
-			verb, resource, namespace, err)
-	}
-	return fmt.Errorf("%s %s in namespace %s: %w", verb, resource, namespace, err)
-}
-
-// source lists and watches the units of one namespace, by one kind. It remembers why it cannot.
-type source struct {
-	*cache.ListWatch
-	resource, namespace string
-
-	mu    sync.Mutex
-	verb  string // that found the fault
-	fault error
-}
-
-func newSource(c rest.Interface, resource, namespace string) *source {
+// units lists and watches what KEDA's units are made of, by one kind.
+func (s *Server) units(c rest.Interface, resource, namespace string) *source {
 	ofKEDA := func(o *metav1.ListOptions) { o.LabelSelector = contract.LabelScaledJob }
-	return &source{
-		ListWatch: cache.NewFilteredListWatchFromClient(c, resource, namespace, ofKEDA),
-		resource:  resource, namespace: namespace,
-	}
+	return s.source(cache.NewFilteredListWatchFromClient(c, resource, namespace, ofKEDA), resource, namespace)
 }
 
-func (s *source) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-	list, err := s.ListWatch.ListWithContext(ctx, o)
-	return list, s.note("list", err)
+// events lists and watches all Kubernetes Events of a namespace: they cannot be told apart by a selector.
+func (s *Server) events(namespace string) *source {
+	all := func(*metav1.ListOptions) {}
+	return s.source(cache.NewFilteredListWatchFromClient(s.core, "events", namespace, all), "events", namespace)
 }
 
-func (s *source) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-	w, err := s.ListWatch.WatchWithContext(ctx, o)
-	return w, s.note("watch", err)
+// scaledJobs lists and watches the names and annotations of ScaledJobs.
+func (s *Server) scaledJobs(namespace string) *source {
+	c := s.metadata.Resource(scaledJobs).Namespace(namespace)
+	return s.source(&cache.ListWatch{
+		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return c.List(ctx, o) },
+		WatchFuncWithContext: c.Watch,
+	}, scaledJobs.Resource, namespace)
 }
 
-// note keeps the newest fault. A watch that stands ends every fault; a list ends only its own, for where
-// the right to watch is missing it goes well again and again. A server that calls a watch invalid is older
-// than the list by watch that informers try first; they go on by themselves.
-func (s *source) note(verb string, err error) error {
-	if err != nil {
-		err = because(verb, s.resource, s.namespace, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case apierrors.IsInvalid(err):
-	case err != nil:
-		s.verb, s.fault = verb, err
-	case verb == "watch" || verb == s.verb:
-		s.fault = nil
-	}
-	return err
-}
-
-func (s *source) ready() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fault
-}
-
-// strip takes off an object what the bridge never reads, before the cache keeps it. What comes past the
-// cache is stripped alike, so that both tell the same facts.
-func strip(object any) (any, error) {
-	switch o := object.(type) {
-	case *batchv1.Job:
-		stripJob(o)
-	case *corev1.Pod:
-		stripPod(o)
-	}
-	return object, nil
-}
-
-func stripJob(j *batchv1.Job) {
-	queue, ok := j.Annotations[contract.AnnotationQueue]
-	j.ManagedFields, j.OwnerReferences, j.Annotations, j.Spec = nil, nil, nil, batchv1.JobSpec{}
-	if ok {
-		j.Annotations = map[string]string{contract.AnnotationQueue: queue}
-	}
-}
-
-func stripPod(p *corev1.Pod) {
-	p.ManagedFields, p.OwnerReferences, p.Annotations = nil, nil, nil
-	p.Spec = corev1.PodSpec{NodeName: p.Spec.NodeName}
+func (s *Server) source(lw *cache.ListWatch, resource, namespace string) *source {
+	return &source{ListWatch: lw, resource: resource, namespace: namespace, log: s.log}
 }

@@ -3,29 +3,33 @@ package kube
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"tallyman/contract"
 )
 
-// cell is so much of an API server as informers need: list, watch with bookmarks and with a short history,
-// and get by name, for Jobs and Pods, in JSON.
+// cell is so much of an API server as the bridge needs, in JSON: list, watch with bookmarks and with a short
+// history, get by name, and compare-and-set of a Lease.
 type cell struct {
 	t       *testing.T
 	url     string
@@ -61,22 +65,34 @@ func newCell(t *testing.T, streams bool) *cell {
 	t.Helper()
 	c := &cell{
 		t: t, streams: streams, version: 1, asked: make(map[string]int),
-		objects: map[string]map[string]kubeObject{"jobs": {}, "pods": {}},
+		objects: make(map[string]map[string]kubeObject),
 		cuts:    make(chan struct{}), moved: make(chan struct{}), refusals: make(map[string]func(http.ResponseWriter)),
 	}
 	mux := http.NewServeMux()
-	for resource, path := range map[string]string{"jobs": "/apis/batch/v1", "pods": "/api/v1"} {
-		mux.HandleFunc("GET "+path+"/namespaces/{namespace}/"+resource, func(w http.ResponseWriter, r *http.Request) {
+	for resource, k := range kinds {
+		c.objects[resource] = make(map[string]kubeObject)
+		path := k.path + "/namespaces/{namespace}/" + resource
+		if resource == "namespaces" {
+			path = k.path + "/namespaces"
+		}
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("watch") == "true" {
 				c.serve(w, "watch", resource, func() { c.watch(w, r, resource) })
 				return
 			}
 			c.serve(w, "list", resource, func() { c.list(w, r, resource) })
 		})
-		mux.HandleFunc("GET "+path+"/namespaces/{namespace}/"+resource+"/{name}", func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc("GET "+path+"/{name}", func(w http.ResponseWriter, r *http.Request) {
 			c.serve(w, "get", resource, func() { c.get(w, r, resource) })
 		})
 	}
+	leases := kinds["leases"].path + "/namespaces/{namespace}/leases"
+	mux.HandleFunc("POST "+leases, func(w http.ResponseWriter, r *http.Request) {
+		c.serve(w, "create", "leases", func() { c.create(w, r) })
+	})
+	mux.HandleFunc("PUT "+leases+"/{name}", func(w http.ResponseWriter, r *http.Request) {
+		c.serve(w, "update", "leases", func() { c.update(w, r) })
+	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		c.cut()
@@ -102,18 +118,42 @@ func (c *cell) kubeconfig() string {
 
 func (c *cell) dial() *Server {
 	c.t.Helper()
-	server, err := Dial(c.kubeconfig())
+	server, err := Dial(c.kubeconfig(), slog.New(slog.NewTextHandler(c.t.Output(), nil)))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return server
 }
 
+// kind is how a resource is asked for and called.
+type kind struct {
+	path  string
+	gvk   schema.GroupVersionKind
+	empty func() kubeObject
+}
+
+var kinds = map[string]kind{
+	"jobs":       {"/apis/batch/v1", batchv1.SchemeGroupVersion.WithKind("Job"), func() kubeObject { return &batchv1.Job{} }},
+	"pods":       {"/api/v1", corev1.SchemeGroupVersion.WithKind("Pod"), func() kubeObject { return &corev1.Pod{} }},
+	"events":     {"/api/v1", corev1.SchemeGroupVersion.WithKind("Event"), func() kubeObject { return &corev1.Event{} }},
+	"namespaces": {"/api/v1", corev1.SchemeGroupVersion.WithKind("Namespace"), func() kubeObject { return &corev1.Namespace{} }},
+	"leases": {"/apis/coordination.k8s.io/v1", coordinationv1.SchemeGroupVersion.WithKind("Lease"),
+		func() kubeObject { return &coordinationv1.Lease{} }},
+	// ScaledJobs are asked for as metadata only.
+	"scaledjobs": {"/apis/keda.sh/v1alpha1", metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata"),
+		func() kubeObject { return &scaledJob{} }},
+}
+
+// scaledJob is so much of one as is asked for.
+type scaledJob = metav1.PartialObjectMetadata
+
 func resourceOf(o kubeObject) string {
-	if _, ok := o.(*batchv1.Job); ok {
-		return "jobs"
+	for resource, k := range kinds {
+		if reflect.TypeOf(k.empty()) == reflect.TypeOf(o) {
+			return resource
+		}
 	}
-	return "pods"
+	panic(fmt.Sprintf("a %T is none of the kinds", o))
 }
 
 // put makes or changes objects, each as the next version.
@@ -121,14 +161,21 @@ func (c *cell) put(objects ...kubeObject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range objects {
-		resource, key := resourceOf(o), o.GetNamespace()+"/"+o.GetName()
-		kind := watch.Added
-		if c.objects[resource][key] != nil {
-			kind = watch.Modified
-		}
-		c.record(kind, o)
-		c.objects[resource][key] = c.history[len(c.history)-1].object
+		c.keep(o)
 	}
+}
+
+// keep records an object as the next version and gives it as it is kept.
+func (c *cell) keep(o kubeObject) kubeObject {
+	resource, key := resourceOf(o), o.GetNamespace()+"/"+o.GetName()
+	kind := watch.Added
+	if c.objects[resource][key] != nil {
+		kind = watch.Modified
+	}
+	c.record(kind, o)
+	kept := c.history[len(c.history)-1].object
+	c.objects[resource][key] = kept
+	return kept
 }
 
 func (c *cell) remove(o kubeObject) {
@@ -142,11 +189,7 @@ func (c *cell) record(kind watch.EventType, o kubeObject) {
 	c.version++
 	o = o.DeepCopyObject().(kubeObject)
 	o.SetResourceVersion(strconv.Itoa(c.version))
-	gvk := batchv1.SchemeGroupVersion.WithKind("Job")
-	if resourceOf(o) == "pods" {
-		gvk = corev1.SchemeGroupVersion.WithKind("Pod")
-	}
-	o.GetObjectKind().SetGroupVersionKind(gvk)
+	o.GetObjectKind().SetGroupVersionKind(kinds[resourceOf(o)].gvk)
 	c.history = append(c.history, change{version: c.version, resource: resourceOf(o), kind: kind, object: o})
 	if !c.asleep {
 		c.wake()
@@ -225,9 +268,15 @@ func forbidden(verb, resource string) func(http.ResponseWriter) {
 	}
 }
 
+// missing answers as an API server does where it does not know the kind.
+func missing(w http.ResponseWriter) {
+	answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound,
+		"the server could not find the requested resource", &metav1.StatusDetails{}))
+}
+
 func (c *cell) get(w http.ResponseWriter, r *http.Request, resource string) {
 	c.mu.Lock()
-	o := c.objects[resource][r.PathValue("namespace")+"/"+r.PathValue("name")]
+	o := c.objects[resource][r.PathValue("namespace")+"/"+r.PathValue("name")] // a namespace is in none
 	c.mu.Unlock()
 	if o == nil {
 		name := r.PathValue("name")
@@ -241,7 +290,7 @@ func (c *cell) get(w http.ResponseWriter, r *http.Request, resource string) {
 // selected tells which objects of a resource a request asks for.
 func (c *cell) selected(r *http.Request, resource string) func(kubeObject) bool {
 	selector, err := labels.Parse(r.FormValue("labelSelector"))
-	if err != nil || selector.Empty() {
+	if err != nil || selector.Empty() == (resource == "jobs" || resource == "pods") {
 		c.t.Errorf("%s are asked for by the selector %q: %v", resource, r.FormValue("labelSelector"), err)
 	}
 	return func(o kubeObject) bool {
@@ -264,13 +313,42 @@ func (c *cell) now(resource string, ok func(kubeObject) bool) ([]kubeObject, int
 
 func (c *cell) list(w http.ResponseWriter, r *http.Request, resource string) {
 	items, version := c.now(resource, c.selected(r, resource))
-	kind, group := "JobList", "batch/v1"
-	if resource == "pods" {
-		kind, group = "PodList", "v1"
-	}
+	gvk := kinds[resource].gvk
 	answer(w, http.StatusOK, map[string]any{
-		"kind": kind, "apiVersion": group, "metadata": map[string]string{"resourceVersion": strconv.Itoa(version)}, "items": items,
+		"kind": gvk.Kind + "List", "apiVersion": gvk.GroupVersion().String(), "items": items,
+		"metadata": map[string]string{"resourceVersion": strconv.Itoa(version)},
 	})
+}
+
+// create makes a Lease that is not there.
+func (c *cell) create(w http.ResponseWriter, r *http.Request) {
+	var lease coordinationv1.Lease
+	if err := json.NewDecoder(r.Body).Decode(&lease); err != nil {
+		c.t.Errorf("a Lease is created by what is none: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.objects["leases"][lease.Namespace+"/"+lease.Name] != nil {
+		answer(w, http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonAlreadyExists, "already exists", nil))
+		return
+	}
+	answer(w, http.StatusCreated, c.keep(&lease))
+}
+
+// update replaces a Lease at the version that was read.
+func (c *cell) update(w http.ResponseWriter, r *http.Request) {
+	var lease coordinationv1.Lease
+	if err := json.NewDecoder(r.Body).Decode(&lease); err != nil {
+		c.t.Errorf("a Lease is updated by what is none: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.objects["leases"][lease.Namespace+"/"+lease.Name]
+	if have == nil || have.GetResourceVersion() != lease.ResourceVersion {
+		answer(w, http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified", nil))
+		return
+	}
+	answer(w, http.StatusOK, c.keep(&lease))
 }
 
 func (c *cell) watch(w http.ResponseWriter, r *http.Request, resource string) {
@@ -339,11 +417,11 @@ func (c *cell) since(from int, resource string, ok func(kubeObject) bool) ([]cha
 }
 
 func bookmark(resource string, version int, annotations map[string]string) any {
-	meta := metav1.ObjectMeta{ResourceVersion: strconv.Itoa(version), Annotations: annotations}
-	if resource == "pods" {
-		return &corev1.Pod{TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}, ObjectMeta: meta}
-	}
-	return &batchv1.Job{TypeMeta: metav1.TypeMeta{Kind: "Job", APIVersion: "batch/v1"}, ObjectMeta: meta}
+	o := kinds[resource].empty()
+	o.GetObjectKind().SetGroupVersionKind(kinds[resource].gvk)
+	o.SetResourceVersion(strconv.Itoa(version))
+	o.SetAnnotations(annotations)
+	return o
 }
 
 // job and pod are a unit's objects as KEDA and Kubernetes make them.

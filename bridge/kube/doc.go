@@ -3,6 +3,9 @@
 //
 // The map:
 //
-//	apiserver.go    what is asked of the API server, and why it could not be
+//	apiserver.go    what is asked of the API server
+//	source.go       listing and watching one kind, and why it could not be done
 //	informers.go    the port Kubernetes: watches, their cache, and whom they give notice of
+//	events.go       the port KubernetesEvents: which of them are a queue's, and of what they speak
+//	lease.go        the port Leader: one bridge leads, by a Lease
 package kube

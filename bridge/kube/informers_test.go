@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,7 +20,7 @@ const patience = 20 * time.Second
 
 func informers(t *testing.T, c *cell) *Informers {
 	t.Helper()
-	k, err := NewInformers(c.dial(), []string{"jobs"}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	k, err := NewInformers(c.dial(), []string{"jobs"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,11 +311,11 @@ func TestNoticesAreJoined(t *testing.T) {
 
 func TestDialSaysWhatToDo(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	if _, err := Dial(""); err == nil || !strings.Contains(err.Error(), "--kubeconfig") {
+	if _, err := Dial("", nil); err == nil || !strings.Contains(err.Error(), "--kubeconfig") {
 		t.Errorf("outside a cluster: %v", err)
 	}
 	missing := filepath.Join(t.TempDir(), "missing")
-	if _, err := Dial(missing); err == nil || !strings.Contains(err.Error(), missing) {
+	if _, err := Dial(missing, nil); err == nil || !strings.Contains(err.Error(), missing) {
 		t.Errorf("no such file: %v", err)
 	}
 }
