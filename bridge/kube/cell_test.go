@@ -1,8 +1,10 @@
 package kube
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -45,6 +48,7 @@ type cell struct {
 	asleep   bool           // nothing is sent
 	asked    map[string]int // by "verb resource"
 	refusals map[string]func(w http.ResponseWriter)
+	log      lines // of those who dialled it
 }
 
 // kubeObject is what Jobs and Pods have in common.
@@ -118,7 +122,7 @@ func (c *cell) kubeconfig() string {
 
 func (c *cell) dial() *Server {
 	c.t.Helper()
-	server, err := Dial(c.kubeconfig(), slog.New(slog.NewTextHandler(c.t.Output(), nil)))
+	server, err := Dial(c.kubeconfig(), slog.New(slog.NewTextHandler(io.MultiWriter(c.t.Output(), &c.log), nil)))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -266,6 +270,47 @@ func forbidden(verb, resource string) func(http.ResponseWriter) {
 		message := fmt.Sprintf(`%s is forbidden: User "system:serviceaccount:tallyman:bridge" cannot %s resource %q in the namespace "jobs"`, resource, verb, resource)
 		answer(w, http.StatusForbidden, status(http.StatusForbidden, metav1.StatusReasonForbidden, message, &metav1.StatusDetails{Kind: resource}))
 	}
+}
+
+// lines is a log that a test can read.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// with counts the lines that hold a text.
+func (l *lines) with(text string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.b.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// hangsUp answers as a server that is away, or a network that is cut.
+func hangsUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+// unauthorized answers as an API server does where a token is not, or no more, good.
+func unauthorized(w http.ResponseWriter) {
+	answer(w, http.StatusUnauthorized, status(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized", nil))
+}
+
+// refuseAll lets every request for the objects of units fail, until it is told nil.
+func (c *cell) refuseAll(answer func(w http.ResponseWriter)) {
+	for _, resource := range []string{"jobs", "pods", "events", "scaledjobs"} {
+		c.refuse("list", resource, answer)
+		c.refuse("watch", resource, answer)
+	}
+	c.refuse("get", "namespaces", answer)
 }
 
 // missing answers as an API server does where it does not know the kind.

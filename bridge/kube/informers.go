@@ -67,10 +67,26 @@ func (k *Informers) Watch(ctx context.Context, notify func(namespace, name, uid 
 	return g.Wait()
 }
 
-// withLog lets client-go speak through our log.
+// withLog lets client-go speak through our log, to those who look closely: it says each try again what
+// sources say once.
 func withLog(ctx context.Context, log *slog.Logger) context.Context {
-	return klog.NewContext(ctx, logr.FromSlogHandler(log.Handler()))
+	return klog.NewContext(ctx, logr.FromSlogHandler(quietly{log.Handler()}))
 }
+
+// quietly makes every line one of level debug.
+type quietly struct{ slog.Handler }
+
+func (q quietly) Enabled(ctx context.Context, _ slog.Level) bool {
+	return q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+func (q quietly) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return q.Handler.Handle(ctx, r)
+}
+
+func (q quietly) WithAttrs(a []slog.Attr) slog.Handler { return quietly{q.Handler.WithAttrs(a)} }
+func (q quietly) WithGroup(name string) slog.Handler   { return quietly{q.Handler.WithGroup(name)} }
 
 // Unit fills Kubernetes. What the cache gives is as old as the last word of the watch; before the first list
 // it waits, for a while.

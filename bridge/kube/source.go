@@ -2,8 +2,11 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"sync"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -54,10 +57,17 @@ type source struct {
 	log                 *slog.Logger
 	named               service.Fault
 
-	mu    sync.Mutex
-	verb  string // that found the fault
-	fault error
+	mu     sync.Mutex
+	faults []fault // the oldest first
 }
+
+// fault is why a verb cannot be done.
+type fault struct {
+	verb string
+	err  error
+}
+
+var errHungUp = errors.New("the API server, or what stands before it, hung up")
 
 func (s *source) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	list, err := s.ListWatch.ListWithContext(ctx, o)
@@ -66,13 +76,18 @@ func (s *source) ListWithContext(ctx context.Context, o metav1.ListOptions) (run
 
 func (s *source) WatchWithContext(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 	w, err := s.ListWatch.WatchWithContext(ctx, o)
+	if err == nil && reflect.TypeOf(w) == reflect.TypeOf(watch.NewEmptyWatch()) {
+		// The client makes a watch without events of an answer that broke off, as if there were nothing to tell.
+		_ = s.note(ctx, "watch", errHungUp)
+		return w, nil
+	}
 	return w, s.note(ctx, "watch", err)
 }
 
-// note keeps the newest fault. A watch that stands ends every fault; a list ends only its own, for where
-// the right to watch is missing it goes well again and again. A server that calls a watch invalid is older
-// than the list by watch that informers try first, and one that calls a version expired asks for a list:
-// they go on by themselves.
+// note keeps a fault of each verb and shows the one that has stood the longest. A watch that stands ends
+// every fault; a list ends only its own, for where the right to watch is missing it goes well again and
+// again. A server that calls a watch invalid is older than the list by watch that informers try first, and
+// one that calls a version expired asks for a list: they go on by themselves.
 func (s *source) note(ctx context.Context, verb string, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -80,30 +95,49 @@ func (s *source) note(ctx context.Context, verb string, err error) error {
 	if err != nil {
 		err = because(verb, s.resource, s.namespace, err)
 	}
-	s.mu.Lock()
+	shown := s.keep(verb, err)
 	switch {
-	case apierrors.IsInvalid(err), apierrors.IsResourceExpired(err), apierrors.IsGone(err):
-	case err != nil:
-		s.verb, s.fault = verb, err
-	case verb == "watch" || verb == s.verb:
-		s.fault = nil
-	}
-	fault := s.fault
-	s.mu.Unlock()
-	switch {
-	case !s.named.Changed(fault):
-	case fault != nil:
-		s.log.Error("Kubernetes cannot be watched; it is tried again", "error", fault)
+	case !s.named.Changed(shown):
+	case shown != nil:
+		s.log.Error("Kubernetes cannot be watched; it is tried again", "error", shown)
 	default:
 		s.log.Info("Kubernetes can be watched again", "resource", s.resource, "namespace", s.namespace)
 	}
 	return err
 }
 
+func (s *source) keep(verb string, err error) (shown error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsResourceExpired(err), apierrors.IsGone(err):
+	case err == nil && verb == "watch":
+		s.faults = nil
+	default:
+		i := slices.IndexFunc(s.faults, func(f fault) bool { return f.verb == verb })
+		switch {
+		case err == nil && i >= 0:
+			s.faults = slices.Delete(s.faults, i, i+1)
+		case err != nil && i >= 0:
+			s.faults[i].err = err
+		case err != nil:
+			s.faults = append(s.faults, fault{verb, err})
+		}
+	}
+	return s.first()
+}
+
+func (s *source) first() error {
+	if len(s.faults) == 0 {
+		return nil
+	}
+	return s.faults[0].err
+}
+
 func (s *source) ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fault
+	return s.first()
 }
 
 // strip takes off an object what the bridge never reads, before the cache keeps it. What comes past the
