@@ -34,7 +34,7 @@ const (
 	// sureOfGoneFor is the same for calling a unit gone, which a wrong cluster would say of every one.
 	sureOfGoneFor = 5 * time.Second
 	// doubtFor spares the API server while the answer is no: every unit waits for the same one.
-	doubtFor = 2 * time.Second
+	doubtFor = 5 * time.Second
 	// keepMark is how often the record is written again, so that it ages out no sooner than the claims.
 	keepMark = 24 * time.Hour
 )
@@ -76,6 +76,9 @@ func (i *identity) sure(ctx context.Context, within time.Duration, strictly bool
 	case i.fault != nil && now.Sub(i.asked) < doubtFor:
 	default:
 		i.ask(ctx)
+		if err := ctx.Err(); err != nil { // who was cut off has no answer
+			return fmt.Errorf("ask which cluster this is: %w", err)
+		}
 	}
 	if i.fault != nil && !i.other && !i.same.IsZero() && !strictly {
 		return nil

@@ -171,6 +171,39 @@ func TestAnAbsentAnswerIsNoOtherCluster(t *testing.T) {
 	}
 }
 
+// never answers before its ctx ends.
+type never struct{}
+
+func (never) ClusterUID(ctx context.Context) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+// A question that was cut off is no answer, least of all yes.
+func TestWhoIsCutOffIsNotSure(t *testing.T) {
+	t.Parallel()
+	b, _, _ := guarded(t)
+	bridge, err := New(b.o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	bridge.identity.o.ClusterUID = never{}
+	if err := bridge.Ready(cut); err == nil {
+		t.Error("it is sure before anybody answered")
+	}
+	bridge.identity.o.ClusterUID = b.o.ClusterUID
+	if err := bridge.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.clock.Advance(sureOfGoneFor + time.Second)
+	bridge.identity.o.ClusterUID = never{}
+	if err := bridge.identity.sure(cut, sureOfGoneFor, true); err == nil {
+		t.Error("it is sure of what is gone though nobody answered")
+	}
+}
+
 // The bucket forgets what is old; the record is written again while anybody rests on it.
 func TestTheMarkIsKeptYoung(t *testing.T) {
 	t.Parallel()

@@ -28,6 +28,8 @@ import (
 const (
 	// askTimeout is how long one question past the cache may take.
 	askTimeout = 10 * time.Second
+	// whoTimeout is the same for which cluster this is, which /readyz asks too and has 5 s for.
+	whoTimeout = 3 * time.Second
 	// asksPerSecond and asksAtOnce spare the API server when many claims are closed at once.
 	asksPerSecond = 50
 	asksAtOnce    = 100
@@ -109,7 +111,7 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 
 // ClusterUID fills bridge.ClusterUID.
 func (s *Server) ClusterUID(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, whoTimeout)
 	defer cancel()
 	var ns corev1.Namespace
 	if err := s.core.Get().Resource("namespaces").Name(ofTheCluster).Do(ctx).Into(&ns); err != nil {
