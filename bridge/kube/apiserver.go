@@ -23,6 +23,7 @@ import (
 
 	"tallyman/bridge"
 	"tallyman/contract"
+	"tallyman/internal/service"
 )
 
 const (
@@ -45,6 +46,7 @@ type Server struct {
 	batch, core, leases rest.Interface
 	metadata            metadata.Interface
 	log                 *slog.Logger
+	silent              service.Fault // that nobody answers
 }
 
 var _ bridge.ClusterUID = (*Server)(nil)
@@ -190,5 +192,5 @@ func (s *Server) scaledJobs(namespace string) *source {
 }
 
 func (s *Server) source(lw *cache.ListWatch, resource, namespace string) *source {
-	return &source{ListWatch: lw, resource: resource, namespace: namespace, log: s.log}
+	return &source{ListWatch: lw, resource: resource, namespace: namespace, server: s}
 }

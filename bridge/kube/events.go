@@ -67,7 +67,7 @@ func (t *teller) run(ctx context.Context, tell func(contract.Scaling)) error {
 	t.tell = tell
 	t.mu.Unlock()
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer ending(&running)
 	running.Go(func() { t.scaledJobs.RunWithContext(ctx) })
 	select { // the first list has an hour of Events, whose objects are to be known
 	case <-t.m.listed:

@@ -24,6 +24,8 @@ import (
 const (
 	// listPatience is how long a look at a unit waits for the first list, which a start takes anyway.
 	listPatience = 10 * time.Second
+	// endPatience is how long an end waits for informers to be well out of the way.
+	endPatience = time.Second
 	// byUnit is the index of pods by the UID of their Kubernetes Job.
 	byUnit = "unit"
 	// nobody is a Kubernetes Job that cannot be, asked for to see whether we may ask.
@@ -204,7 +206,7 @@ func (m *mirror) watch(ctx context.Context, notify func(namespace, name, uid str
 		told = append(told, r.HasSyncedChecker())
 	}
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer ending(&running)
 	running.Go(func() { m.jobs.RunWithContext(ctx) })
 	running.Go(func() { m.pods.RunWithContext(ctx) })
 	if !cache.WaitFor(ctx, "", told...) {
@@ -212,6 +214,20 @@ func (m *mirror) watch(ctx context.Context, notify func(namespace, name, uid str
 	}
 	close(m.listed)
 	return m.notices.pass(ctx, notify)
+}
+
+// ending waits for informers to end, but not for one that sleeps after a failure: client-go lets it sleep on,
+// for half a minute at most, and it holds nothing of ours.
+func ending(running *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(endPatience):
+	}
 }
 
 // wait waits for the first list.

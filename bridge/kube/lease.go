@@ -35,6 +35,7 @@ var errTaken = errors.New("another holds the Lease")
 // Lease makes one bridge the leader of all that ask for the same name, by a Lease as client-go's own
 // election writes it; that one would link every generated client of Kubernetes.
 type Lease struct {
+	server                  *Server
 	leases                  rest.Interface
 	namespace, name, holder string
 	clock                   clockwork.Clock
@@ -58,7 +59,7 @@ func NewLease(server *Server, namespace, name, holder string, clock clockwork.Cl
 		clock = clockwork.NewRealClock()
 	}
 	return &Lease{
-		leases: server.leases, namespace: namespace, name: name, holder: holder, clock: clock, log: server.log,
+		server: server, leases: server.leases, namespace: namespace, name: name, holder: holder, clock: clock, log: server.log,
 		fault: fmt.Errorf("the lease %s/%s was not read yet", namespace, name),
 	}
 }
@@ -144,11 +145,7 @@ func (l *Lease) campaign(ctx context.Context) error {
 	l.mu.Lock()
 	l.fault = fault
 	l.mu.Unlock()
-	switch {
-	case !l.named.Changed(fault):
-	case fault != nil:
-		l.log.Error("the Lease cannot be had; it is tried again", "error", fault)
-	}
+	l.server.name(&l.named, "the Lease "+l.namespace+"/"+l.name, fault)
 	if errors.Is(err, errTaken) && l.told.Changed(err) {
 		l.log.Info("stands by", "lease", l.namespace+"/"+l.name, "leader", value(l.seen.HolderIdentity))
 	} else if err == nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"net/url"
 	"reflect"
 	"slices"
 	"sync"
@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 
@@ -31,13 +32,26 @@ var rights = map[string]string{
 	"leases":     "get, create and update on leases of coordination.k8s.io",
 }
 
+// errSilent marks that no API server answered at all, whatever it was asked.
+var errSilent = errors.New("the API server does not answer")
+
+var errHungUp = errors.New("it, or what stands before it, hung up")
+
 // because names in one line what could not be asked, and what to do where a right or KEDA is missing.
 func because(verb, resource, namespace string, err error) error {
 	where := "in namespace " + namespace
 	if namespace == "" {
 		where = "of the cluster"
 	}
+	if asked, ok := errors.AsType[*url.Error](err); ok { // its text has every parameter of the request
+		if utilnet.IsProbableEOF(err) || utilnet.IsConnectionReset(err) {
+			return fmt.Errorf("%w: %w", errSilent, errHungUp)
+		}
+		return fmt.Errorf("%w: %w", errSilent, asked.Err)
+	}
 	switch {
+	case errors.Is(err, errHungUp):
+		return fmt.Errorf("%w: %w", errSilent, err)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("may not %s %s %s; the bridge needs %s: %w", verb, resource, where, rights[resource], err)
 	case apierrors.IsUnauthorized(err):
@@ -49,12 +63,38 @@ func because(verb, resource, namespace string, err error) error {
 	return fmt.Errorf("%s %s %s: %w", verb, resource, where, err)
 }
 
+// name logs a fault of one who asks, or its end, once for each change. That nobody answers is a fault of all
+// who ask, and is named once for all of them.
+func (s *Server) name(own *service.Fault, what string, fault error) {
+	shared := fault
+	if fault != nil && !errors.Is(fault, errSilent) {
+		shared = nil
+	}
+	switch {
+	case !s.silent.Changed(shared):
+	case shared != nil:
+		s.log.Error("Kubernetes cannot be asked; it is tried again", "error", fault)
+	default:
+		s.log.Info("the API server answers again")
+	}
+	if shared != nil {
+		return
+	}
+	switch {
+	case !own.Changed(fault):
+	case fault != nil:
+		s.log.Error(what+" cannot be had; it is tried again", "error", fault)
+	default:
+		s.log.Info(what + " can be had again")
+	}
+}
+
 // source lists and watches one kind in one namespace. It remembers why it cannot, and names it once for each
 // change: informers try again by themselves, for ever.
 type source struct {
 	*cache.ListWatch
+	server              *Server
 	resource, namespace string
-	log                 *slog.Logger
 	named               service.Fault
 
 	mu     sync.Mutex
@@ -66,8 +106,6 @@ type fault struct {
 	verb string
 	err  error
 }
-
-var errHungUp = errors.New("the API server, or what stands before it, hung up")
 
 func (s *source) ListWithContext(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 	list, err := s.ListWatch.ListWithContext(ctx, o)
@@ -95,14 +133,7 @@ func (s *source) note(ctx context.Context, verb string, err error) error {
 	if err != nil {
 		err = because(verb, s.resource, s.namespace, err)
 	}
-	shown := s.keep(verb, err)
-	switch {
-	case !s.named.Changed(shown):
-	case shown != nil:
-		s.log.Error("Kubernetes cannot be watched; it is tried again", "error", shown)
-	default:
-		s.log.Info("Kubernetes can be watched again", "resource", s.resource, "namespace", s.namespace)
-	}
+	s.server.name(&s.named, s.resource+" of namespace "+s.namespace, s.keep(verb, err))
 	return err
 }
 
