@@ -4,6 +4,7 @@
 // The map:
 //
 //	apiserver.go    what is asked of the API server
+//	kubeconfig.go   the file that names the API server, where this is no pod
 //	source.go       listing and watching one kind, and why it could not be done
 //	informers.go    the port Kubernetes: watches, their cache, and whom they give notice of
 //	events.go       the port KubernetesEvents: which of them are a queue's, and of what they speak

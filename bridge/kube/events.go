@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -41,9 +42,10 @@ type teller struct {
 	events     *source
 	scaledJobs cache.SharedIndexInformer
 
-	mu    sync.Mutex
-	again []unknown // the oldest first
-	tell  func(contract.Scaling)
+	mu     sync.Mutex
+	again  []unknown // the oldest first
+	tell   func(contract.Scaling)
+	listed bool // all that there were have been told
 }
 
 // unknown is a Kubernetes Event of an object that was not seen yet.
@@ -113,6 +115,19 @@ func (t *teller) Replace(objects []any, _ string) error {
 		if err := t.Add(o); err != nil {
 			return err
 		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.listed = true
+	return nil
+}
+
+// ready tells whether the first list has come, of one that runs. What is wrong with a source, it says itself.
+func (t *teller) ready() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.tell != nil && !t.listed {
+		return fmt.Errorf("the Kubernetes Events of namespace %s are not listed yet", t.m.namespace)
 	}
 	return nil
 }

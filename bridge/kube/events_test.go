@@ -191,9 +191,13 @@ func TestUnitsAreSeenWithoutKEDAOrEvents(t *testing.T) {
 	if err := k.Ready(t.Context()); err == nil {
 		t.Error("ready all the same")
 	}
-	c.refuse("list", "events", nil)
 	c.refuse("list", "scaledjobs", nil)
 	c.refuse("watch", "scaledjobs", nil)
+	until(t, "KEDA to be there", func() bool { return k.mirrors[0].sources[3].ready() == nil })
+	if err := k.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "events in namespace jobs") {
+		t.Errorf("ready says %v", err)
+	}
+	c.refuse("list", "events", nil)
 	ready(t, k)
 	nextOf(t, all, 1)
 }

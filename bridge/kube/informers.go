@@ -253,7 +253,7 @@ func (m *mirror) ready() error {
 	}
 	select {
 	case <-m.listed:
-		return nil
+		return m.teller.ready()
 	default:
 		return fmt.Errorf("the units of namespace %s are not listed yet", m.namespace)
 	}

@@ -37,6 +37,13 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, s settings
 		return err
 	}
 	claims, ledger := buckets[0], buckets[1]
+	if s.kubeconfig != "" {
+		file, err := kube.ReadKubeconfig(s.kubeconfig, nil)
+		if err != nil {
+			return err
+		}
+		p.Add("kubeconfig", file.Run, nil)
+	}
 	server, err := kube.Dial(s.kubeconfig, p.Log)
 	if err != nil {
 		return err
