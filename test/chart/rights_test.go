@@ -23,7 +23,7 @@ type rights struct{ Publish, Subscribe []string }
 
 // streams are all that stream.Ensure looks at.
 var streams = []string{
-	contract.StreamEvents, contract.BucketStream(contract.BucketClaims), contract.BucketStream(contract.BucketJobs),
+	contract.StreamEvents, contract.StreamScaling, contract.BucketStream(contract.BucketClaims), contract.BucketStream(contract.BucketJobs),
 	contract.BucketStream(contract.BucketSchedules), contract.BucketStream(contract.BucketOutput), contract.BucketStream(contract.BucketLeases),
 }
 
@@ -68,6 +68,7 @@ func expected(queues ...string) map[string]rights {
 		look, build = append(look, "$JS.API.STREAM.INFO."+s), append(build, "$JS.API.STREAM.CREATE."+s)
 	}
 	units, runs := claimed("*")
+	clusters := strings.SplitAfter(contract.ClusterKey("any"), ".")[0] + "*"
 	const oneEvent = "$JS.API.DIRECT.GET." + contract.StreamEvents
 	schedule := contract.BucketSubject(contract.BucketSchedules, "*")
 	users := map[string]rights{
@@ -81,7 +82,7 @@ func expected(queues ...string) map[string]rights {
 				oneEvent, direct(contract.BucketJobs, ">"), direct(contract.BucketSchedules, "*")})},
 		"bridge": {Publish: slices.Concat(look, watch(contract.BucketClaims, contract.UnitKeys("*")), watch(contract.BucketJobs, contract.KeyStats),
 			say("*", contract.Submitted, contract.Claimed, contract.AttemptFailed, contract.AttemptDisrupted, contract.Succeeded, contract.Failed, contract.CancelledKind, contract.ClaimFailed),
-			[]string{units, leader(contract.BucketClaims), contract.ScalingSubjects})},
+			[]string{units, contract.BucketSubject(contract.BucketClaims, clusters), leader(contract.BucketClaims), contract.ScalingSubjects})},
 		"aggregator": {Publish: slices.Concat(look, build, follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"),
 			[]string{contract.BucketSubject(contract.BucketJobs, ">"), contract.BucketSubject(contract.BucketLeases, contract.LeaseLedger), leader(contract.BucketLeases),
 				oneEvent, direct(contract.BucketJobs, ">")})},
@@ -196,6 +197,7 @@ var acts = []struct {
 	{"say past the transform", true, "jobs.log.0.a.probe.succeeded", []string{"admin"}},
 	{"write a unit's claim in a", true, "$KV.claims.a.unit.u", []string{"api", "bridge", "processor-a", "admin"}},
 	{"write a unit's claim in b", true, "$KV.claims.b.unit.u", []string{"api", "bridge", "processor-b", "admin"}},
+	{"say which cluster a name stands for", true, "$KV.claims.cluster.0123456789abcdef", []string{"bridge", "admin"}},
 	{"write a run's owner in a", true, "$KV.claims.a.run.j.1", []string{"api", "scheduler", "processor-a", "admin"}},
 	{"write a run's owner in b", true, "$KV.claims.b.run.j.1", []string{"api", "scheduler", "processor-b", "admin"}},
 	{"write the books", true, "$KV.jobs.job.j", []string{"aggregator", "admin"}},

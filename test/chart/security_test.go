@@ -130,10 +130,13 @@ func TestRights(t *testing.T) {
 	t.Parallel()
 	objects := render(t, "helm3", "-f", "testdata/values/teams.yaml")
 	read := []string{"get", "list", "watch"}
-	bridge := []rbacv1.PolicyRule{
+	bridge := []rbacv1.PolicyRule{ // what bridge/kube/source.go says that it needs
 		{APIGroups: []string{"batch"}, Resources: []string{"jobs"}, Verbs: read},
-		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: read},
+		{APIGroups: []string{""}, Resources: []string{"pods", "events"}, Verbs: []string{"list", "watch"}},
+		{APIGroups: []string{"keda.sh"}, Resources: []string{"scaledjobs"}, Verbs: []string{"list", "watch"}},
 	}
+	const asBridge = " ServiceAccount r-tallyman-bridge"
+	leases, group := []string{"leases"}, []string{"coordination.k8s.io"}
 	viewer := []rbacv1.PolicyRule{
 		{APIGroups: []string{"batch"}, Resources: []string{"jobs", "cronjobs"}, Verbs: read},
 		{APIGroups: []string{""}, Resources: []string{"pods", "pods/log", "events"}, Verbs: read},
@@ -141,15 +144,25 @@ func TestRights(t *testing.T) {
 	}
 	want := make(map[string][]rbacv1.PolicyRule)
 	for _, ns := range []string{namespace, "video", "reports"} {
-		want[ns+" ServiceAccount r-tallyman-bridge"] = bridge
+		want[ns+asBridge] = bridge
 		want[ns+" Group support"] = viewer
+	}
+	// Its Lease is all that it writes; the UID of kube-system tells it which cluster this is.
+	want[namespace+asBridge] = append([]rbacv1.PolicyRule{
+		{APIGroups: group, Resources: leases, Verbs: []string{"create"}},
+		{APIGroups: group, Resources: leases, ResourceNames: []string{"r-tallyman-bridge"}, Verbs: []string{"get", "update"}},
+	}, bridge...)
+	want["kube-system"+asBridge] = []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, ResourceNames: []string{"kube-system"}, Verbs: []string{"get"}},
 	}
 	rules := make(map[string][]rbacv1.PolicyRule)
 	for _, r := range all[*rbacv1.Role](objects) {
 		rules[r.Namespace+"/"+r.Name] = r.Rules
 	}
 	got := make(map[string][]rbacv1.PolicyRule)
-	for _, b := range all[*rbacv1.RoleBinding](objects) {
+	bindings := all[*rbacv1.RoleBinding](objects)
+	slices.SortFunc(bindings, func(a, b *rbacv1.RoleBinding) int { return -strings.Compare(a.Name, b.Name) })
+	for _, b := range bindings {
 		for _, s := range b.Subjects {
 			key := b.Namespace + " " + s.Kind + " " + s.Name
 			got[key] = append(got[key], rules[b.Namespace+"/"+b.RoleRef.Name]...)
