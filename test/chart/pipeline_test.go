@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) write(configMap string) string {
 	w.t.Helper()
 	cm := one[*corev1.ConfigMap](w.t, w.objects, configMap)
-	path := filepath.Join(w.dir, configMap+".json")
+	path := filepath.Join(w.t.TempDir(), configMap+".json") // a new one each time: another program may be reading
 	if err := os.WriteFile(path, []byte(w.replace.Replace(cm.Data["config.json"])), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
