@@ -2,8 +2,11 @@ package bridge
 
 import (
 	"context"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"tallyman/internal/service"
 )
 
 // Bridge turns what Kubernetes does to units into facts.
@@ -11,6 +14,10 @@ type Bridge struct {
 	o        Options
 	books    *books
 	schedule *schedule
+	identity *identity
+	mirror   *mirror // nil where nobody tells Kubernetes Events
+	leading  atomic.Bool
+	away     service.Fault // what units wait for
 }
 
 // New makes a bridge, or names every bad field.
@@ -19,17 +26,28 @@ func New(o Options) (*Bridge, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return &Bridge{o: o, books: newBooks(), schedule: newSchedule(o.Clock)}, nil
+	b := &Bridge{o: o, books: newBooks(), schedule: newSchedule(o.Clock)}
+	b.identity = &identity{o: &b.o}
+	if o.KubernetesEvents != nil {
+		b.mirror = newMirror(&b.o, b.Ready)
+	}
+	return b, nil
 }
 
+// Ready tells in one line why nothing is judged: this is not the cluster whose units are ours, or nobody can
+// say so yet. A standby is ready too.
+func (b *Bridge) Ready(ctx context.Context) error { return b.identity.sure(ctx, sureFor, false) }
+
 // Run works until parent ends, and then returns nil. Any number of bridges may run beside one another: each
-// says the same facts under the same ids.
+// says the same facts under the same ids. All of them watch; who leads judges and says.
 func (b *Bridge) Run(parent context.Context) error {
 	g, ctx := errgroup.WithContext(parent)
 	g.Go(func() error { return b.o.Kubernetes.Watch(ctx, b.notified) })
 	g.Go(func() error { return b.followClaims(ctx) })
-	g.Go(func() error { return b.sweepForEver(ctx) })
-	g.Go(func() error { return b.watchForGaps(ctx) })
+	g.Go(func() error { return b.o.Leader.Run(ctx, b.lead) })
+	if b.mirror != nil {
+		g.Go(func() error { return b.o.KubernetesEvents.WatchEvents(ctx, b.mirror.tell) })
+	}
 	for range b.o.Workers {
 		g.Go(func() error { return b.work(ctx) })
 	}

@@ -63,7 +63,10 @@ func (b *books) place(uid string) (place, bool) {
 func (b *books) keep(queue string, u *contract.UnitRecord) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.places[u.Unit] = place{namespace: u.Namespace, name: u.Name, queue: queue}
+	p := place{namespace: u.Namespace, name: u.Name, queue: queue}
+	if _, known := b.places[u.Unit]; known || u.State != contract.Closed || !u.Said || u.Task != nil {
+		b.places[u.Unit] = p // a stub is nobody's business any more, and there are many
+	}
 	switch {
 	case u.State != contract.Closed:
 		b.open[u.Unit] = time.Time{}
@@ -220,6 +223,7 @@ func (b *Bridge) SayAll(ctx context.Context) error {
 	err := b.o.Claims.Watch(ctx, contract.UnitKeys("*"), func(e stream.Entry) error {
 		if u := b.readClaim(e); u != nil {
 			queue, _, _ := unitOfKey(e.Key)
+			b.books.notice(u.Unit, place{namespace: u.Namespace, name: u.Name, queue: queue})
 			b.books.keep(queue, u)
 			b.books.repeat(u.Unit)
 			b.schedule.add(u.Unit, 0)

@@ -17,8 +17,10 @@
 //	termination.go  the processor's last word, in its termination message
 //	moment.go       Kubernetes' whole seconds as times of events
 //	gap.go          what the stream lost, the claims say again
-//	informers.go    the port Kubernetes on a cluster: watches, their cache, and whom they give notice of
-//	apiserver.go    what is asked of the API server, and why it could not be
+//	lead.go         one of several judges and says; the others watch and stand by
+//	identity.go     which cluster a name stands for, so that no other is judged
+//	scaling.go      Kubernetes Events of units and ScaledJobs, mirrored
+//	kube/           the ports on a cluster, over client-go; nobody but cmd/bridge links it
 //
 // It reacts to state, never to an edge: whatever it missed, the next look at the same objects and the same
 // claim gives the same facts under the same ids. So a restart that lists everything again is a no-op

@@ -104,8 +104,12 @@ func (v *View) attempt(n int) *fate {
 }
 
 // stuckOnly tells whether every pod that has not ended is stuck on a node that does not answer, and there
-// is one. Kubernetes would wait for it for ever, and with it the job.
+// is one. Kubernetes would wait for it for ever, and with it the job. A newest attempt whose pod is not
+// listed was claimed after the list, and may be at work.
 func (v *View) stuckOnly() bool {
+	if len(v.Claim.Attempts) > 0 && v.newest() == nil {
+		return false
+	}
 	any := false
 	for _, f := range v.fates {
 		if f.end == alive {

@@ -16,6 +16,9 @@ import (
 	"tallyman/internal/stream"
 )
 
+// ErrAway marks an error by which Kubernetes cannot be asked, or may not be. Who fills the ports names it.
+var ErrAway = errors.New("Kubernetes cannot be asked")
+
 // Kubernetes is where units are seen. internal/localkube fills it, and so do informers on a cluster.
 type Kubernetes interface {
 	// Unit gives the Kubernetes Job with this UID and its pods; a nil Job where it is not to be seen. With
@@ -54,10 +57,17 @@ type Options struct {
 	Claims     Claims
 	Events     Events
 	Ledger     Ledger
-	Clock      clockwork.Clock // the real one by default
-	Log        *slog.Logger
-	Workers    int           // units settled at a time; 4 by default
-	Sweep      time.Duration // how often claims with something left to do are looked at; 1m by default
+	Leader     Leader // nil: it always leads
+	// ClusterUID and Marks guard against another cluster's kubeconfig; nil where there can be no other.
+	ClusterUID ClusterUID
+	Marks      Marks
+	// KubernetesEvents are mirrored to Scaling; nil where there are none.
+	KubernetesEvents KubernetesEvents
+	Scaling          Scaling
+	Clock            clockwork.Clock // the real one by default
+	Log              *slog.Logger
+	Workers          int           // units settled at a time; 4 by default
+	Sweep            time.Duration // how often claims with something left to do are looked at; 1m by default
 }
 
 func (o *Options) setDefaults() {
@@ -66,6 +76,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Leader == nil {
+		o.Leader = alone{}
 	}
 	if o.Workers == 0 {
 		o.Workers = DefaultWorkers
@@ -91,6 +104,8 @@ func (o *Options) validate() error {
 	fault(o.Claims == nil, "Claims", "the bucket is needed")
 	fault(o.Events == nil, "Events", "the stream is needed")
 	fault(o.Ledger == nil, "Ledger", "the bucket is needed")
+	fault(o.ClusterUID != nil && o.Marks == nil, "Marks", "the bucket is needed with ClusterUID")
+	fault(o.KubernetesEvents != nil && o.Scaling == nil, "Scaling", "the stream is needed with KubernetesEvents")
 	fault(o.Workers < 1 || o.Workers > maxWorkers, "Workers", fmt.Sprintf("%d must be 1 to %d", o.Workers, maxWorkers))
 	fault(o.Sweep < time.Second, "Sweep", fmt.Sprintf("%s must be at least 1s", o.Sweep))
 	return errors.Join(faults...)

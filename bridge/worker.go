@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"tallyman/contract"
@@ -20,21 +21,31 @@ func (b *Bridge) work(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		again, err := b.settle(ctx, uid)
-		if err != nil && ctx.Err() == nil {
+		again, err := b.visit(ctx, uid)
+		switch {
+		case err != nil && ctx.Err() == nil:
 			b.complain(uid, err)
+		case err == nil && b.leading.Load() && b.away.Changed(nil):
+			b.o.Log.Info("NATS answers again")
 		}
 		b.schedule.done(uid, again, err != nil)
 	}
 }
 
-// complain logs what will be tried again: away is ordinary and quiet, anything else is not.
+// complain logs what will be tried again. Where a server is away, or another cluster is there, every unit
+// waits for the same thing, which is named once; anything else is a unit's own trouble.
 func (b *Bridge) complain(uid string, err error) {
-	if errors.Is(err, stream.ErrUnavailable) {
-		b.o.Log.Info("a unit waits for NATS", "unit", uid, "error", err)
-		return
+	level, text := slog.LevelWarn, "a unit could not be settled; it is tried again"
+	switch {
+	case errors.Is(err, ErrAway), errors.Is(err, errDoubt): // named by who watches, and by who is in doubt
+		level, text = slog.LevelDebug, "a unit waits for Kubernetes"
+	case errors.Is(err, stream.ErrUnavailable):
+		level, text = slog.LevelDebug, "a unit waits for NATS"
+		if b.away.Changed(stream.ErrUnavailable) {
+			level, text = slog.LevelWarn, "units wait for NATS"
+		}
 	}
-	b.o.Log.Warn("a unit could not be settled; it is tried again", "unit", uid, "error", err)
+	b.o.Log.Log(context.Background(), level, text, "unit", uid, "error", err)
 }
 
 // settle judges a unit and does what the verdict asks, again and again until it asks for nothing. Before a
@@ -82,9 +93,15 @@ func (b *Bridge) view(ctx context.Context, uid string, fresh bool) (*View, uint6
 	if err != nil {
 		return nil, 0, fmt.Errorf("read unit %s/%s: %w", p.namespace, p.name, err)
 	}
+	gone := fresh && job == nil
+	if gone { // as it would be in every other cluster
+		if err := b.identity.sure(ctx, sureOfGoneFor, true); err != nil {
+			return nil, 0, fmt.Errorf("%w: %w", errDoubt, err)
+		}
+	}
 	v := &View{
 		Now: b.o.Clock.Now(), Cluster: b.o.Cluster, Namespace: p.namespace, Name: p.name, UID: uid, Queue: p.queue,
-		Job: job, Gone: fresh && job == nil, Pods: pods, Again: b.books.repeating(uid),
+		Job: job, Gone: gone, Pods: pods, Again: b.books.repeating(uid),
 	}
 	if job != nil {
 		if q := job.Annotations[contract.AnnotationQueue]; contract.ValidToken(q) {

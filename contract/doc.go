@@ -9,6 +9,7 @@
 //	task.go      the message on SQS that carries a run
 //	event.go     one fact in a job's life, a CloudEvent on the stream
 //	claim.go     the two records of the claim: a unit's and a run's
+//	scaling.go   a Kubernetes Event of a unit or of a ScaledJob, mirrored: it tells why
 //	job.go       the job document that the aggregator keeps
 //	stats.go     what events add up to
 //	schedule.go  a rule that makes jobs in time

@@ -1,6 +1,8 @@
 package contract
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
 )
@@ -8,6 +10,7 @@ import (
 // Streams and buckets. Installs that share a NATS have an account each, so no name has a prefix.
 const (
 	StreamEvents    = "EVENTS"
+	StreamScaling   = "SCALING"
 	BucketClaims    = "claims"
 	BucketJobs      = "jobs"
 	BucketSchedules = "schedules"
@@ -75,6 +78,9 @@ func ScalingSubject(queue, reason string) string {
 	return "jobs.scaling." + queue + "." + toToken(reason)
 }
 
+// ScalingOfQueue matches all that is mirrored for a queue; "*" for every queue.
+func ScalingOfQueue(queue string) string { return "jobs.scaling." + queue + ".*" }
+
 func toToken(s string) string {
 	b := []byte(s[:min(len(s), MaxToken)])
 	for i := range b {
@@ -112,6 +118,14 @@ func UnitKey(queue, unit string) string { return queue + ".unit." + unit }
 // RunKey is the key of a run's record in the bucket "claims".
 func RunKey(queue, jobID string, run int) string {
 	return queue + ".run." + jobID + "." + strconv.Itoa(run)
+}
+
+// ClusterKey is the key of a cluster's record in the bucket "claims": which Kubernetes the name stands for.
+// A cluster's name may hold what a key may not, so its hash stands for it. UnitKeys and RunKey make keys of
+// three tokens and more, this one has two.
+func ClusterKey(cluster string) string {
+	h := sha256.Sum256([]byte(cluster))
+	return "cluster." + hex.EncodeToString(h[:8])
 }
 
 // UnitKeys matches the records of every unit of a queue; "*" for every queue.

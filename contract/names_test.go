@@ -29,6 +29,7 @@ var named = map[string]func(in) any{
 	"msg_id":                func(i in) any { return MsgID(i.ID, i.Source) },
 	"unit_key":              func(i in) any { return UnitKey(i.Queue, i.Unit) },
 	"unit_keys":             func(i in) any { return UnitKeys(i.Queue) },
+	"cluster_key":           func(i in) any { return ClusterKey(i.S) },
 	"run_key":               func(i in) any { return RunKey(i.Queue, i.JobID, i.Run) },
 	"job_key":               func(i in) any { return JobKey(i.JobID) },
 	"job_id_of_key":         func(i in) any { return orNull(JobIDOfKey(i.Key)) },
@@ -49,7 +50,7 @@ var named = map[string]func(in) any{
 }
 
 var constants = map[string]any{
-	"StreamEvents": StreamEvents, "BucketClaims": BucketClaims, "BucketJobs": BucketJobs,
+	"StreamEvents": StreamEvents, "StreamScaling": StreamScaling, "BucketClaims": BucketClaims, "BucketJobs": BucketJobs,
 	"BucketSchedules": BucketSchedules, "BucketOutput": BucketOutput, "BucketLeases": BucketLeases,
 	"EventSubjects": EventSubjects, "ProgressSubjects": ProgressSubjects, "ScalingSubjects": ScalingSubjects,
 	"KeyStats": KeyStats, "KeyAttention": KeyAttention, "KeyCheckpoint": KeyCheckpoint,
@@ -135,7 +136,7 @@ func TestNamesAreLegal(t *testing.T) {
 		}
 		for _, k := range []string{
 			UnitKey(token, unit), RunKey(token, job, MaxRun), OutputKey(token, job, MaxRun, MaxAttempts+1),
-			JobKey(job), KeyStats, KeyAttention, KeyCheckpoint, LeaseLedger, LeaseScheduler,
+			JobKey(job), ClusterKey("arn:aws:eks:eu-west-1:1:cluster/prod"), KeyStats, KeyAttention, KeyCheckpoint, LeaseLedger, LeaseScheduler,
 		} {
 			if !legalKey.MatchString(k) {
 				t.Errorf("%q is no key", k)
@@ -155,6 +156,9 @@ func TestSubjectsMatchTheirPatterns(t *testing.T) {
 		if !matches(pattern, subject) {
 			t.Errorf("%s is not of %s", subject, pattern)
 		}
+	}
+	if !matches(ScalingOfQueue("q"), ScalingSubject("q", "Failed.Mount")) || !matches(ScalingSubjects, ScalingOfQueue("*")) {
+		t.Error("ScalingOfQueue must match what ScalingSubject makes")
 	}
 	if !matches(UnitKeys("q"), UnitKey("q", "u")) || matches(UnitKeys("q"), RunKey("q", job, 1)) {
 		t.Error("UnitKeys must match unit records only")

@@ -19,6 +19,7 @@ import (
 var written = map[string]map[string]any{
 	"task.v1":      {"#": taskWire{}},
 	"event.v1":     {"#": eventWire{}, "#/$defs/data": eventData{}},
+	"scaling.v1":   {"#": scalingWire{}, "#/$defs/data": scalingData{}},
 	"unit.v1":      {"#": unitWire{}},
 	"run.v1":       {"#": runWire{}},
 	"job.v1":       {"#": Job{}, "#/$defs/run": JobRun{}, "#/$defs/attempt": JobAttempt{}},

@@ -3,41 +3,88 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"tallyman/bridge"
+	"tallyman/bridge/kube"
 	"tallyman/contract"
 	"tallyman/internal/program"
 )
 
+// settings are the flags that are not an option of the bridge's own.
+type settings struct {
+	kubeconfig, lease, leaseNamespace string
+}
+
 func main() {
 	var o bridge.Options
-	var kubeconfig string
+	var s settings
 	p := program.New("bridge")
 	p.Flags.StringVar(&o.Cluster, "cluster", "", "name of this cluster, as processors write it into their claims")
 	p.Flags.StringSliceVar(&o.Namespaces, "namespaces", nil, "whose units are judged; those of any other are left alone")
-	p.Flags.StringVar(&kubeconfig, "kubeconfig", "", "file that names the API server; the pod's own service account without")
+	p.Flags.StringVar(&s.kubeconfig, "kubeconfig", "", "file that names the API server; the pod's own service account without")
+	p.Flags.StringVar(&s.lease, "lease", "tallyman-bridge", "the Lease by which one of several bridges leads; empty: every one leads")
+	p.Flags.StringVar(&s.leaseNamespace, "lease-namespace", "", "where the Lease is; the pod's own namespace without")
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
-		return build(ctx, p, o, kubeconfig)
+		return build(ctx, p, o, s)
 	}))
 }
 
-func build(ctx context.Context, p *program.Program, o bridge.Options, kubeconfig string) error {
+func build(ctx context.Context, p *program.Program, o bridge.Options, s settings) error {
 	buckets, err := p.Buckets(ctx, contract.BucketClaims, contract.BucketJobs)
 	if err != nil {
 		return err
 	}
 	claims, ledger := buckets[0], buckets[1]
-	k, err := bridge.NewInformers(kubeconfig, o.Namespaces, p.Log)
+	if s.kubeconfig != "" {
+		file, err := kube.ReadKubeconfig(s.kubeconfig, nil)
+		if err != nil {
+			return err
+		}
+		p.Add("kubeconfig", file.Run, nil)
+	}
+	server, err := kube.Dial(s.kubeconfig, p.Log)
+	if err != nil {
+		return err
+	}
+	k, err := kube.NewInformers(server, o.Namespaces)
 	if err != nil {
 		return err
 	}
 	o.Kubernetes, o.Claims, o.Events, o.Log = k, claims, p.Stream, p.Log
-	o.Ledger = ledger
+	o.Ledger, o.ClusterUID, o.Marks = ledger, server, claims
+	o.KubernetesEvents, o.Scaling = k, p.Stream
+	lease, err := s.election(server)
+	if err != nil {
+		return err
+	}
+	if lease != nil {
+		o.Leader = lease
+	}
 	b, err := bridge.New(o)
 	if err != nil {
 		return err
 	}
-	p.Add("bridge", b.Run, k.Ready)
+	p.Add("bridge", b.Run, b.Ready)
+	p.Watch("kubernetes", k.Ready)
+	if lease != nil {
+		p.Watch("lease", lease.Ready)
+	}
 	return nil
+}
+
+// election gives the Lease, nil where none is asked for.
+func (s *settings) election(server *kube.Server) (*kube.Lease, error) {
+	if s.lease == "" {
+		return nil, nil
+	}
+	namespace := s.leaseNamespace
+	if namespace == "" {
+		namespace = kube.OwnNamespace()
+	}
+	if namespace == "" {
+		return nil, errors.New("--lease-namespace: name where the Lease is, since this is no pod; --lease '' does without")
+	}
+	return kube.NewLease(server, namespace, s.lease, program.Holder(), nil), nil
 }

@@ -39,7 +39,7 @@ type Program struct {
 	fewer    bool
 	make     bool
 	parts    []service.Part
-	wait     wait
+	start    start
 }
 
 // New names a program and declares the flags that all of them have; the caller declares its own.
@@ -65,6 +65,11 @@ func (p *Program) NeedConfig() {
 // Add adds a part behind those that it needs.
 func (p *Program) Add(name string, run, ready func(context.Context) error) {
 	p.parts = append(p.parts, service.Part{Name: name, Run: run, Ready: ready})
+}
+
+// Watch adds a part that only has something to say of being ready.
+func (p *Program) Watch(name string, ready func(context.Context) error) {
+	p.Add(name, func(ctx context.Context) error { <-ctx.Done(); return nil }, ready)
 }
 
 // Main reads flags and environment, connects, lets build add its parts, and runs them. It gives the exit
@@ -111,22 +116,39 @@ func (p *Program) read(args []string, diag io.Writer) (err error) {
 	return errors.Join(faults...)
 }
 
-// run serves /healthz at once and everything else as soon as NATS lets it: until then the program is not
-// ready and says why.
-func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) error {
-	admin, err := service.NewAdmin(p.admin, []service.Part{{Name: "nats", Ready: p.wait.ready}})
+// run serves the admin page from the first moment on, so that whoever looks sees what a start waits for.
+func (p *Program) run(ctx context.Context, build func(context.Context, *Program) error) (err error) {
+	admin, err := service.NewAdmin(p.admin, []service.Part{{Name: "start", Ready: p.start.ready}})
 	if err != nil {
 		return err
 	}
-	work := func(ctx context.Context) error {
-		if err := p.join(ctx, build); err != nil {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	served := make(chan error, 1)
+	go func() { served <- admin.Run(serving) }()
+	page := service.Part{Name: "admin", Run: func(ctx context.Context) error {
+		select {
+		case err := <-served:
 			return err
+		case <-ctx.Done():
+			stop()
+			return <-served
 		}
-		defer p.Stream.Close()
-		admin.Show(p.parts)
-		return service.Run(ctx, p.Log, p.parts...)
+	}}
+	defer stop()
+	defer func() {
+		if p.Stream != nil {
+			p.Stream.Close()
+		}
+	}()
+	if err := p.reach(ctx); err != nil {
+		return err
 	}
-	return service.Run(ctx, p.Log, service.Part{Name: "admin", Run: admin.Run}, service.Part{Name: p.name, Run: work})
+	p.Watch("nats", p.Stream.Ready)
+	if err := build(ctx, p); err != nil {
+		return err
+	}
+	admin.Ask(p.parts)
+	return service.Run(ctx, p.Log, append([]service.Part{page}, p.parts...)...)
 }
 
 // Dispatcher makes runs in the name of a component, over the SQS that the AWS environment names.

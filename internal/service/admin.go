@@ -26,12 +26,12 @@ func NewAdmin(addr string, parts []Part) (*Admin, error) {
 		return nil, fmt.Errorf("admin: %w; choose another address with --admin", err)
 	}
 	a := &Admin{listener: l}
-	a.Show(parts)
+	a.Ask(parts)
 	return a, nil
 }
 
-// Show makes /readyz ask these parts from now on: a program has others while it still waits for something.
-func (a *Admin) Show(parts []Part) { a.parts.Store(&parts) }
+// Ask changes whom /readyz asks: what a program waits for before it has parts is no part of it.
+func (a *Admin) Ask(parts []Part) { a.parts.Store(&parts) }
 
 // URL is where the page is.
 func (a *Admin) URL() string { return "http://" + a.listener.Addr().String() }

@@ -4,6 +4,7 @@
 //	run.go     parts that run together and end in reverse order within one deadline
 //	signal.go  the first signal ends in order, the second at once
 //	admin.go   /healthz and /readyz
+//	fault.go   what is wrong is named once for each change
 //	flags.go   every flag has an environment variable of the same name
 //	log.go     JSON lines on standard error
 //	config.go  queues and job types from a YAML file

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,7 +22,8 @@ type Settings struct {
 	OutputMaxAge time.Duration
 	OutputBytes  int64
 	// Look only: name what is missing, for another to make. Who may make streams may have one copy any other.
-	Look bool
+	Look         bool
+	ScalingBytes int64
 	// LongestRetention of any queue; ClaimsMaxAge is checked against it.
 	LongestRetention time.Duration
 }
@@ -31,6 +33,7 @@ func DefaultSettings() Settings {
 	const day = 24 * time.Hour
 	return Settings{
 		Replicas: 1, EventsMaxAge: 31 * day, ClaimsMaxAge: 31 * day, OutputMaxAge: 7 * day, OutputBytes: 1 << 30,
+		ScalingBytes:     64 << 20,
 		LongestRetention: 14 * day,
 	}
 }
@@ -41,6 +44,13 @@ const LeaseTTL = 3 * time.Second
 // duplicates is the window in which JetStream itself drops a repeated id; the fold drops the later ones.
 const duplicates = 5 * time.Minute
 
+// A bridge that starts lists all Kubernetes Events again, which an API server keeps for an hour: the window
+// in which the stream drops repeats is longer.
+const (
+	scalingMaxAge     = 7 * 24 * time.Hour
+	scalingDuplicates = 2 * time.Hour
+)
+
 func (s *Settings) configs() []jetstream.StreamConfig {
 	events := jetstream.StreamConfig{
 		Name: contract.StreamEvents, Subjects: []string{contract.EventSubjects}, Retention: jetstream.LimitsPolicy,
@@ -49,6 +59,13 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 		SubjectTransform: &jetstream.SubjectTransformConfig{
 			Source: contract.EventSubjects, Destination: contract.EventStored,
 		},
+	}
+	// What Kubernetes says of units only tells why. It is bounded, so that a cluster in trouble cannot crowd
+	// out the books; a year of it would help nobody.
+	scaling := jetstream.StreamConfig{
+		Name: contract.StreamScaling, Subjects: []string{contract.ScalingSubjects}, Retention: jetstream.LimitsPolicy,
+		Discard: jetstream.DiscardOld, MaxAge: scalingMaxAge, MaxBytes: orUnlimited(s.ScalingBytes),
+		MaxMsgSize: contract.MaxScalingBytes, Duplicates: scalingDuplicates, AllowDirect: true,
 	}
 	// Claims are read from the leader: one stale read after a lost ack would cost a run.
 	claims := bucketConfig(contract.BucketClaims)
@@ -59,7 +76,7 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 	output.MaxAge, output.MaxBytes, output.Discard = s.OutputMaxAge, orUnlimited(s.OutputBytes), jetstream.DiscardOld
 	leases := bucketConfig(contract.BucketLeases)
 	leases.MaxAge, leases.AllowDirect = LeaseTTL, false
-	all := []jetstream.StreamConfig{events, claims, jobs, bucketConfig(contract.BucketSchedules), output, leases}
+	all := []jetstream.StreamConfig{events, scaling, claims, jobs, bucketConfig(contract.BucketSchedules), output, leases}
 	for i := range all {
 		all[i].Storage, all[i].Replicas = jetstream.FileStorage, max(s.Replicas, 1)
 	}
@@ -91,13 +108,25 @@ func (s *Stream) Ensure(ctx context.Context, set Settings) error {
 			contract.BucketClaims, set.ClaimsMaxAge, set.LongestRetention)
 	}
 	var faults []error
+	var missing []string
 	for _, want := range set.configs() {
-		if err := s.ensure(ctx, want, set.Look); err != nil {
+		began := time.Now()
+		err := s.refusals.explain(s.ensure(ctx, want, set.Look), began)
+		switch {
+		case errors.Is(err, errMissing):
+			missing = append(missing, want.Name)
+		case err != nil:
 			faults = append(faults, err)
 		}
 	}
+	if missing != nil {
+		faults = append(faults, fmt.Errorf("%w: another component is to make %s", errMissing, strings.Join(missing, ", ")))
+	}
 	return errors.Join(faults...)
 }
+
+// errMissing: a stream is not there, and is not ours to make.
+var errMissing = fmt.Errorf("streams are missing: %w", ErrNotFound)
 
 func (s *Stream) ensure(ctx context.Context, want jetstream.StreamConfig, look bool) error {
 	ctx, cancel := bound(ctx)
@@ -105,7 +134,7 @@ func (s *Stream) ensure(ctx context.Context, want jetstream.StreamConfig, look b
 	have, err := s.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if look {
-			return fmt.Errorf("stream %s is missing, and another component is to make it: %w", want.Name, ErrNotFound)
+			return errMissing
 		}
 		if _, err = s.js.CreateStream(ctx, want); !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return wrap(err, "make stream", want.Name)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,9 +36,10 @@ func (o *Options) validate() error {
 
 // Stream is a connection to NATS. Its methods may be called from many goroutines.
 type Stream struct {
-	nc  *nats.Conn
-	js  jetstream.JetStream
-	log *slog.Logger
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	log      *slog.Logger
+	refusals *refusals
 }
 
 // Connect dials NATS once and fails where nobody answers; from then on it reconnects for ever.
@@ -47,17 +50,14 @@ func Connect(ctx context.Context, o Options) (*Stream, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	refused := &refusals{log: o.Log, named: make(map[string]bool)}
 	opts := []nats.Option{
 		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		// The client would give up for good at a second refusal; credentials are mended while we wait.
+		nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectBufSize(-1), // an unsent publish is an error at once, never a surprise later
 		nats.Timeout(opTimeout),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			subject := ""
-			if sub != nil {
-				subject = sub.Subject
-			}
-			o.Log.Warn("nats", "subject", subject, "error", err)
-		}),
+		nats.ErrorHandler(refused.handle),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				o.Log.Warn("nats disconnected", "error", err)
@@ -79,14 +79,25 @@ func Connect(ctx context.Context, o Options) (*Stream, error) {
 	}
 	nc, err := nats.Connect(o.URL, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w: %w", o.URL, ErrUnavailable, err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w: %w", redacted(o.URL), ErrUnavailable, err)
 	}
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(opTimeout))
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("connect to NATS at %s: %w", o.URL, err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w", redacted(o.URL), err)
 	}
-	return &Stream{nc: nc, js: js, log: o.Log}, ctx.Err()
+	return &Stream{nc: nc, js: js, log: o.Log, refusals: refused}, ctx.Err()
+}
+
+// redacted is addresses without the passwords that some put into them.
+func redacted(addresses string) string {
+	list := strings.Split(addresses, ",")
+	for i, a := range list {
+		if u, err := url.Parse(strings.TrimSpace(a)); err == nil && u.User != nil {
+			list[i] = u.Redacted()
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 // Close ends the connection at once; every publish that was acknowledged is safe already.

@@ -81,9 +81,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("valid_token", |c| id::valid_token(c.s("s")).into()),
 ];
 
-/// The processor has no use for these: it neither submits nor schedules jobs, reads no ledger and mirrors no Kubernetes
-/// Events.
-const OTHERS: [&str; 6] = [
+/// The processor has no use for these: it neither submits nor schedules jobs, reads no ledger, judges no
+/// cluster and mirrors no Kubernetes Events.
+const OTHERS: [&str; 7] = [
+    "cluster_key",
     "job_id_of_key",
     "job_key",
     "key_id",

@@ -1,4 +1,4 @@
-package bridge
+package kube
 
 import (
 	"context"
@@ -17,12 +17,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
+	"tallyman/bridge"
 	"tallyman/contract"
 )
 
 const (
 	// listPatience is how long a look at a unit waits for the first list, which a start takes anyway.
 	listPatience = 10 * time.Second
+	// endPatience is how long an end waits for informers to be well out of the way.
+	endPatience = time.Second
 	// byUnit is the index of pods by the UID of their Kubernetes Job.
 	byUnit = "unit"
 	// nobody is a Kubernetes Job that cannot be, asked for to see whether we may ask.
@@ -32,24 +35,17 @@ const (
 // Informers is Kubernetes as a cluster's API server shows it: one watch for each kind in each namespace, and
 // a cache of what it told. It asks again only past the cache, or where a watch broke.
 type Informers struct {
-	server  *apiServer
+	server  *Server
 	mirrors []*mirror
 	log     *slog.Logger
 	watched atomic.Bool
 }
 
-var _ Kubernetes = (*Informers)(nil)
+var _ bridge.Kubernetes = (*Informers)(nil)
 
-// NewInformers reads kubeconfig, or the pod's own service account where it is empty. It asks nothing yet.
-func NewInformers(kubeconfig string, namespaces []string, log *slog.Logger) (*Informers, error) {
-	server, err := dial(kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	k := &Informers{server: server, log: log}
+// NewInformers watches namespaces. It asks nothing yet.
+func NewInformers(server *Server, namespaces []string) (*Informers, error) {
+	k := &Informers{server: server, log: server.log}
 	for _, n := range namespaces {
 		m, err := newMirror(server, n)
 		if err != nil {
@@ -66,27 +62,57 @@ func (k *Informers) Watch(ctx context.Context, notify func(namespace, name, uid 
 	if k.watched.Swap(true) {
 		return errors.New("bridge: Informers.Watch was called twice")
 	}
-	g, ctx := errgroup.WithContext(klog.NewContext(ctx, logr.FromSlogHandler(k.log.Handler())))
+	g, ctx := errgroup.WithContext(withLog(ctx, k.log))
 	for _, m := range k.mirrors {
 		g.Go(func() error { return m.watch(ctx, notify) })
 	}
 	return g.Wait()
 }
 
+// withLog lets client-go speak through our log, to those who look closely: it says each try again what
+// sources say once.
+func withLog(ctx context.Context, log *slog.Logger) context.Context {
+	return klog.NewContext(ctx, logr.FromSlogHandler(quietly{log.Handler()}))
+}
+
+// quietly makes every line one of level debug.
+type quietly struct{ slog.Handler }
+
+func (q quietly) Enabled(ctx context.Context, _ slog.Level) bool {
+	return q.Handler.Enabled(ctx, slog.LevelDebug)
+}
+
+func (q quietly) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = slog.LevelDebug
+	return q.Handler.Handle(ctx, r)
+}
+
+func (q quietly) WithAttrs(a []slog.Attr) slog.Handler { return quietly{q.Handler.WithAttrs(a)} }
+func (q quietly) WithGroup(name string) slog.Handler   { return quietly{q.Handler.WithGroup(name)} }
+
 // Unit fills Kubernetes. What the cache gives is as old as the last word of the watch; before the first list
 // it waits, for a while.
 func (k *Informers) Unit(ctx context.Context, namespace, name, uid string, fresh bool) (*batchv1.Job, []*corev1.Pod, error) {
 	m := k.mirror(namespace)
-	switch {
-	case m == nil:
+	if m == nil {
 		return nil, nil, fmt.Errorf("namespace %s is not watched", namespace)
-	case fresh:
-		return k.ask(ctx, namespace, name, uid)
+	}
+	if fresh {
+		job, pods, err := k.ask(ctx, namespace, name, uid)
+		return job, pods, away(err)
 	}
 	if err := m.wait(ctx); err != nil {
-		return nil, nil, err
+		return nil, nil, away(err)
 	}
 	return m.unit(name, uid)
+}
+
+// away marks what Ready names, so that it is not named again for each unit.
+func away(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", bridge.ErrAway, err)
 }
 
 func (k *Informers) mirror(namespace string) *mirror {
@@ -141,24 +167,25 @@ type mirror struct {
 	notices    *notices
 	listed     chan struct{} // closed when all that there is is in the cache
 	allowed    atomic.Bool   // to ask past the cache
+	teller     *teller
 }
 
-func newMirror(server *apiServer, namespace string) (*mirror, error) {
-	jobs, pods := newSource(server.batch, "jobs", namespace), newSource(server.core, "pods", namespace)
+func newMirror(server *Server, namespace string) (*mirror, error) {
+	jobs, pods := server.units(server.batch, "jobs", namespace), server.units(server.core, "pods", namespace)
 	m := &mirror{
 		namespace: namespace, sources: []*source{jobs, pods}, notices: newNotices(), listed: make(chan struct{}),
 		jobs: cache.NewSharedIndexInformer(jobs, &batchv1.Job{}, 0, nil),
 		pods: cache.NewSharedIndexInformer(pods, &corev1.Pod{}, 0, cache.Indexers{byUnit: unitOfPod}),
 	}
-	return m, errors.Join(m.jobs.SetTransform(strip), m.pods.SetTransform(strip),
-		m.jobs.SetWatchErrorHandlerWithContext(complain), m.pods.SetWatchErrorHandlerWithContext(complain))
+	var err error
+	m.teller, err = newTeller(server, m)
+	return m, errors.Join(err, m.jobs.SetTransform(strip), m.pods.SetTransform(strip),
+		m.jobs.SetWatchErrorHandlerWithContext(ended), m.pods.SetWatchErrorHandlerWithContext(ended))
 }
 
-// complain logs why a list or watch ended, unless it is that we end.
-func complain(ctx context.Context, r *cache.Reflector, err error) {
-	if ctx.Err() == nil {
-		cache.DefaultWatchErrorHandler(ctx, r, err)
-	}
+// ended takes note of the end of a list or watch. Sources name what is wrong, once; the rest is ordinary.
+func ended(ctx context.Context, _ *cache.Reflector, err error) {
+	klog.FromContext(ctx).V(1).Info("a watch has ended", "error", err)
 }
 
 func unitOfPod(object any) ([]string, error) {
@@ -179,7 +206,7 @@ func (m *mirror) watch(ctx context.Context, notify func(namespace, name, uid str
 		told = append(told, r.HasSyncedChecker())
 	}
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer ending(&running)
 	running.Go(func() { m.jobs.RunWithContext(ctx) })
 	running.Go(func() { m.pods.RunWithContext(ctx) })
 	if !cache.WaitFor(ctx, "", told...) {
@@ -187,6 +214,20 @@ func (m *mirror) watch(ctx context.Context, notify func(namespace, name, uid str
 	}
 	close(m.listed)
 	return m.notices.pass(ctx, notify)
+}
+
+// ending waits for informers to end, but not for one that sleeps after a failure: client-go lets it sleep on,
+// for half a minute at most, and it holds nothing of ours.
+func ending(running *sync.WaitGroup) {
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(endPatience):
+	}
 }
 
 // wait waits for the first list.
@@ -212,19 +253,28 @@ func (m *mirror) ready() error {
 	}
 	select {
 	case <-m.listed:
-		return nil
+		return m.teller.ready()
 	default:
 		return fmt.Errorf("the units of namespace %s are not listed yet", m.namespace)
 	}
 }
 
+// job gives a Kubernetes Job of the cache by its name, nil where there is none; pod a pod.
+func (m *mirror) job(name string) *batchv1.Job {
+	object, _, _ := m.jobs.GetStore().GetByKey(m.namespace + "/" + name) // a map gives no error
+	job, _ := object.(*batchv1.Job)
+	return job
+}
+
+func (m *mirror) pod(name string) *corev1.Pod {
+	object, _, _ := m.pods.GetStore().GetByKey(m.namespace + "/" + name)
+	pod, _ := object.(*corev1.Pod)
+	return pod
+}
+
 // unit reads the cache. Its objects are shared with it.
 func (m *mirror) unit(name, uid string) (*batchv1.Job, []*corev1.Pod, error) {
-	object, _, err := m.jobs.GetStore().GetByKey(m.namespace + "/" + name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("look up Kubernetes Job %s/%s: %w", m.namespace, name, err)
-	}
-	job, _ := object.(*batchv1.Job)
+	job := m.job(name)
 	if job != nil && string(job.UID) != uid {
 		job = nil
 	}

@@ -1,13 +1,17 @@
-package bridge
+package kube
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,18 +19,20 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"tallyman/contract"
 )
 
-// cell is so much of an API server as informers need: list, watch with bookmarks and with a short history,
-// and get by name, for Jobs and Pods, in JSON.
+// cell is so much of an API server as the bridge needs, in JSON: list, watch with bookmarks and with a short
+// history, get by name, and compare-and-set of a Lease.
 type cell struct {
 	t       *testing.T
 	url     string
@@ -42,6 +48,7 @@ type cell struct {
 	asleep   bool           // nothing is sent
 	asked    map[string]int // by "verb resource"
 	refusals map[string]func(w http.ResponseWriter)
+	log      lines // of those who dialled it
 }
 
 // kubeObject is what Jobs and Pods have in common.
@@ -62,22 +69,34 @@ func newCell(t *testing.T, streams bool) *cell {
 	t.Helper()
 	c := &cell{
 		t: t, streams: streams, version: 1, asked: make(map[string]int),
-		objects: map[string]map[string]kubeObject{"jobs": {}, "pods": {}},
+		objects: make(map[string]map[string]kubeObject),
 		cuts:    make(chan struct{}), moved: make(chan struct{}), refusals: make(map[string]func(http.ResponseWriter)),
 	}
 	mux := http.NewServeMux()
-	for resource, path := range map[string]string{"jobs": "/apis/batch/v1", "pods": "/api/v1"} {
-		mux.HandleFunc("GET "+path+"/namespaces/{namespace}/"+resource, func(w http.ResponseWriter, r *http.Request) {
+	for resource, k := range kinds {
+		c.objects[resource] = make(map[string]kubeObject)
+		path := k.path + "/namespaces/{namespace}/" + resource
+		if resource == "namespaces" {
+			path = k.path + "/namespaces"
+		}
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("watch") == "true" {
 				c.serve(w, "watch", resource, func() { c.watch(w, r, resource) })
 				return
 			}
 			c.serve(w, "list", resource, func() { c.list(w, r, resource) })
 		})
-		mux.HandleFunc("GET "+path+"/namespaces/{namespace}/"+resource+"/{name}", func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc("GET "+path+"/{name}", func(w http.ResponseWriter, r *http.Request) {
 			c.serve(w, "get", resource, func() { c.get(w, r, resource) })
 		})
 	}
+	leases := kinds["leases"].path + "/namespaces/{namespace}/leases"
+	mux.HandleFunc("POST "+leases, func(w http.ResponseWriter, r *http.Request) {
+		c.serve(w, "create", "leases", func() { c.create(w, r) })
+	})
+	mux.HandleFunc("PUT "+leases+"/{name}", func(w http.ResponseWriter, r *http.Request) {
+		c.serve(w, "update", "leases", func() { c.update(w, r) })
+	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		c.cut()
@@ -101,11 +120,44 @@ func (c *cell) kubeconfig() string {
 	return path
 }
 
-func resourceOf(o kubeObject) string {
-	if _, ok := o.(*batchv1.Job); ok {
-		return "jobs"
+func (c *cell) dial() *Server {
+	c.t.Helper()
+	server, err := Dial(c.kubeconfig(), slog.New(slog.NewTextHandler(io.MultiWriter(c.t.Output(), &c.log), nil)))
+	if err != nil {
+		c.t.Fatal(err)
 	}
-	return "pods"
+	return server
+}
+
+// kind is how a resource is asked for and called.
+type kind struct {
+	path  string
+	gvk   schema.GroupVersionKind
+	empty func() kubeObject
+}
+
+var kinds = map[string]kind{
+	"jobs":       {"/apis/batch/v1", batchv1.SchemeGroupVersion.WithKind("Job"), func() kubeObject { return &batchv1.Job{} }},
+	"pods":       {"/api/v1", corev1.SchemeGroupVersion.WithKind("Pod"), func() kubeObject { return &corev1.Pod{} }},
+	"events":     {"/api/v1", corev1.SchemeGroupVersion.WithKind("Event"), func() kubeObject { return &corev1.Event{} }},
+	"namespaces": {"/api/v1", corev1.SchemeGroupVersion.WithKind("Namespace"), func() kubeObject { return &corev1.Namespace{} }},
+	"leases": {"/apis/coordination.k8s.io/v1", coordinationv1.SchemeGroupVersion.WithKind("Lease"),
+		func() kubeObject { return &coordinationv1.Lease{} }},
+	// ScaledJobs are asked for as metadata only.
+	"scaledjobs": {"/apis/keda.sh/v1alpha1", metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata"),
+		func() kubeObject { return &scaledJob{} }},
+}
+
+// scaledJob is so much of one as is asked for.
+type scaledJob = metav1.PartialObjectMetadata
+
+func resourceOf(o kubeObject) string {
+	for resource, k := range kinds {
+		if reflect.TypeOf(k.empty()) == reflect.TypeOf(o) {
+			return resource
+		}
+	}
+	panic(fmt.Sprintf("a %T is none of the kinds", o))
 }
 
 // put makes or changes objects, each as the next version.
@@ -113,14 +165,21 @@ func (c *cell) put(objects ...kubeObject) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range objects {
-		resource, key := resourceOf(o), o.GetNamespace()+"/"+o.GetName()
-		kind := watch.Added
-		if c.objects[resource][key] != nil {
-			kind = watch.Modified
-		}
-		c.record(kind, o)
-		c.objects[resource][key] = c.history[len(c.history)-1].object
+		c.keep(o)
 	}
+}
+
+// keep records an object as the next version and gives it as it is kept.
+func (c *cell) keep(o kubeObject) kubeObject {
+	resource, key := resourceOf(o), o.GetNamespace()+"/"+o.GetName()
+	kind := watch.Added
+	if c.objects[resource][key] != nil {
+		kind = watch.Modified
+	}
+	c.record(kind, o)
+	kept := c.history[len(c.history)-1].object
+	c.objects[resource][key] = kept
+	return kept
 }
 
 func (c *cell) remove(o kubeObject) {
@@ -134,11 +193,7 @@ func (c *cell) record(kind watch.EventType, o kubeObject) {
 	c.version++
 	o = o.DeepCopyObject().(kubeObject)
 	o.SetResourceVersion(strconv.Itoa(c.version))
-	gvk := batchv1.SchemeGroupVersion.WithKind("Job")
-	if resourceOf(o) == "pods" {
-		gvk = corev1.SchemeGroupVersion.WithKind("Pod")
-	}
-	o.GetObjectKind().SetGroupVersionKind(gvk)
+	o.GetObjectKind().SetGroupVersionKind(kinds[resourceOf(o)].gvk)
 	c.history = append(c.history, change{version: c.version, resource: resourceOf(o), kind: kind, object: o})
 	if !c.asleep {
 		c.wake()
@@ -217,9 +272,56 @@ func forbidden(verb, resource string) func(http.ResponseWriter) {
 	}
 }
 
+// lines is a log that a test can read.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// with counts the lines that hold a text.
+func (l *lines) with(text string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for line := range strings.Lines(l.b.String()) {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+// hangsUp answers as a server that is away, or a network that is cut.
+func hangsUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+// unauthorized answers as an API server does where a token is not, or no more, good.
+func unauthorized(w http.ResponseWriter) {
+	answer(w, http.StatusUnauthorized, status(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized", nil))
+}
+
+// refuseAll lets every request for the objects of units fail, until it is told nil.
+func (c *cell) refuseAll(answer func(w http.ResponseWriter)) {
+	for _, resource := range []string{"jobs", "pods", "events", "scaledjobs"} {
+		c.refuse("list", resource, answer)
+		c.refuse("watch", resource, answer)
+	}
+	c.refuse("get", "namespaces", answer)
+}
+
+// missing answers as an API server does where it does not know the kind.
+func missing(w http.ResponseWriter) {
+	answer(w, http.StatusNotFound, status(http.StatusNotFound, metav1.StatusReasonNotFound,
+		"the server could not find the requested resource", &metav1.StatusDetails{}))
+}
+
 func (c *cell) get(w http.ResponseWriter, r *http.Request, resource string) {
 	c.mu.Lock()
-	o := c.objects[resource][r.PathValue("namespace")+"/"+r.PathValue("name")]
+	o := c.objects[resource][r.PathValue("namespace")+"/"+r.PathValue("name")] // a namespace is in none
 	c.mu.Unlock()
 	if o == nil {
 		name := r.PathValue("name")
@@ -233,7 +335,7 @@ func (c *cell) get(w http.ResponseWriter, r *http.Request, resource string) {
 // selected tells which objects of a resource a request asks for.
 func (c *cell) selected(r *http.Request, resource string) func(kubeObject) bool {
 	selector, err := labels.Parse(r.FormValue("labelSelector"))
-	if err != nil || selector.Empty() {
+	if err != nil || selector.Empty() == (resource == "jobs" || resource == "pods") {
 		c.t.Errorf("%s are asked for by the selector %q: %v", resource, r.FormValue("labelSelector"), err)
 	}
 	return func(o kubeObject) bool {
@@ -256,13 +358,42 @@ func (c *cell) now(resource string, ok func(kubeObject) bool) ([]kubeObject, int
 
 func (c *cell) list(w http.ResponseWriter, r *http.Request, resource string) {
 	items, version := c.now(resource, c.selected(r, resource))
-	kind, group := "JobList", "batch/v1"
-	if resource == "pods" {
-		kind, group = "PodList", "v1"
-	}
+	gvk := kinds[resource].gvk
 	answer(w, http.StatusOK, map[string]any{
-		"kind": kind, "apiVersion": group, "metadata": map[string]string{"resourceVersion": strconv.Itoa(version)}, "items": items,
+		"kind": gvk.Kind + "List", "apiVersion": gvk.GroupVersion().String(), "items": items,
+		"metadata": map[string]string{"resourceVersion": strconv.Itoa(version)},
 	})
+}
+
+// create makes a Lease that is not there.
+func (c *cell) create(w http.ResponseWriter, r *http.Request) {
+	var lease coordinationv1.Lease
+	if err := json.NewDecoder(r.Body).Decode(&lease); err != nil {
+		c.t.Errorf("a Lease is created by what is none: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.objects["leases"][lease.Namespace+"/"+lease.Name] != nil {
+		answer(w, http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonAlreadyExists, "already exists", nil))
+		return
+	}
+	answer(w, http.StatusCreated, c.keep(&lease))
+}
+
+// update replaces a Lease at the version that was read.
+func (c *cell) update(w http.ResponseWriter, r *http.Request) {
+	var lease coordinationv1.Lease
+	if err := json.NewDecoder(r.Body).Decode(&lease); err != nil {
+		c.t.Errorf("a Lease is updated by what is none: %v", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have := c.objects["leases"][lease.Namespace+"/"+lease.Name]
+	if have == nil || have.GetResourceVersion() != lease.ResourceVersion {
+		answer(w, http.StatusConflict, status(http.StatusConflict, metav1.StatusReasonConflict, "the object has been modified", nil))
+		return
+	}
+	answer(w, http.StatusOK, c.keep(&lease))
 }
 
 func (c *cell) watch(w http.ResponseWriter, r *http.Request, resource string) {
@@ -331,11 +462,11 @@ func (c *cell) since(from int, resource string, ok func(kubeObject) bool) ([]cha
 }
 
 func bookmark(resource string, version int, annotations map[string]string) any {
-	meta := metav1.ObjectMeta{ResourceVersion: strconv.Itoa(version), Annotations: annotations}
-	if resource == "pods" {
-		return &corev1.Pod{TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"}, ObjectMeta: meta}
-	}
-	return &batchv1.Job{TypeMeta: metav1.TypeMeta{Kind: "Job", APIVersion: "batch/v1"}, ObjectMeta: meta}
+	o := kinds[resource].empty()
+	o.GetObjectKind().SetGroupVersionKind(kinds[resource].gvk)
+	o.SetResourceVersion(strconv.Itoa(version))
+	o.SetAnnotations(annotations)
+	return o
 }
 
 // job and pod are a unit's objects as KEDA and Kubernetes make them.
@@ -354,75 +485,4 @@ func pod(name string, j *batchv1.Job) *corev1.Pod {
 		},
 		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet"}},
 	}, Spec: corev1.PodSpec{NodeName: "node-1", Containers: []corev1.Container{{Name: "run"}}}}
-}
-
-func TestAsksPastTheCacheByNameAndUID(t *testing.T) {
-	t.Parallel()
-	html := func(code int) func(http.ResponseWriter) {
-		return func(w http.ResponseWriter) { http.Error(w, "<html>nothing here</html>", code) }
-	}
-	for name, tc := range map[string]struct {
-		job      *batchv1.Job
-		resource string // refused, if any
-		refuse   func(http.ResponseWriter)
-		want     bool   // the Kubernetes Job is there
-		fault    string // part of the error
-	}{
-		"it is there":             {job: job("a", "uid-a"), want: true},
-		"it is gone":              {},
-		"another has its name":    {job: job("a", "uid-b")},
-		"no right to get":         {resource: "get jobs", refuse: forbidden("get", "jobs"), fault: "may not get jobs in namespace jobs"},
-		"no right to list":        {job: job("a", "uid-a"), resource: "list pods", refuse: forbidden("list", "pods"), fault: "may not list pods in namespace jobs"},
-		"404 of something else":   {resource: "get jobs", refuse: html(http.StatusNotFound), fault: "get jobs in namespace jobs"},
-		"the server is out of it": {resource: "get jobs", refuse: html(http.StatusInternalServerError), fault: "get jobs in namespace jobs"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newCell(t, true)
-			if tc.job != nil {
-				c.put(tc.job)
-			}
-			c.put(pod("a-1", job("a", "uid-a")), pod("b-1", job("b", "uid-b")))
-			if tc.refuse != nil {
-				verb, resource, _ := strings.Cut(tc.resource, " ")
-				c.refuse(verb, resource, tc.refuse)
-			}
-			got, pods, err := informers(t, c).Unit(t.Context(), "jobs", "a", "uid-a", true)
-			if tc.fault != "" {
-				if err == nil || !strings.Contains(err.Error(), tc.fault) || got != nil {
-					t.Errorf("%v, error %v; want an error that names %q", got, err, tc.fault)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if (got != nil) != tc.want {
-				t.Errorf("Kubernetes Job %v, want one: %v", got, tc.want)
-			}
-			if len(pods) != 1 || pods[0].Name != "a-1" {
-				t.Errorf("pods %v, want the unit's one", pods)
-			}
-		})
-	}
-}
-
-func TestStripKeepsWhatIsRead(t *testing.T) {
-	t.Parallel()
-	j := job("a", "uid-a")
-	p := pod("a-1", j)
-	for _, o := range []kubeObject{j, p} {
-		if _, err := strip(o); err != nil {
-			t.Fatal(err)
-		}
-		if o.GetManagedFields() != nil {
-			t.Errorf("%T keeps managedFields", o)
-		}
-	}
-	if len(j.Annotations) != 1 || j.Annotations[contract.AnnotationQueue] != "default" || j.Spec.BackoffLimit != nil {
-		t.Errorf("Kubernetes Job %+v", j)
-	}
-	if p.Spec.NodeName != "node-1" || p.Spec.Containers != nil || p.Labels[contract.LabelUnit] != "uid-a" {
-		t.Errorf("pod %+v", p)
-	}
 }

@@ -1,9 +1,8 @@
-package bridge
+package kube
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,13 +14,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
-
-	"tallyman/contract"
 )
+
+const patience = 20 * time.Second
 
 func informers(t *testing.T, c *cell) *Informers {
 	t.Helper()
-	k, err := NewInformers(c.kubeconfig(), []string{"jobs"}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	k, err := NewInformers(c.dial(), []string{"jobs"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,37 +257,6 @@ func TestReadyNamesTheMissingRight(t *testing.T) {
 	}
 }
 
-// TestTellsOfAJobThatEndedWhileTheBridgeWasDown runs a whole bridge on the API server and a real NATS.
-func TestTellsOfAJobThatEndedWhileTheBridgeWasDown(t *testing.T) {
-	t.Parallel()
-	b, v, c := newBench(t), readView(t, "testdata/units/exit1-thrice-1.33.yaml"), newCell(t, true)
-	b.put(v)
-	c.put(v.Job)
-	for _, p := range v.Pods {
-		c.put(p)
-	}
-	b.o.Kubernetes, b.o.Sweep = informers(t, c), 10*time.Second
-	b.run()
-	b.until("the claim to be said", func() bool { return b.claim(v).Said })
-	if d := cmp.Diff(exit1Said, b.said()); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
-	}
-	// Deleted, its claim is not touched any more; one that is open and gone is closed.
-	other := readView(t, "testdata/units/running-1.35.yaml")
-	other.UID, other.Claim.Unit, other.Claim.Name, other.Job.Name, other.Job.UID = "a-second-unit", "a-second-unit", "second", "second", "a-second-unit"
-	b.put(other)
-	c.put(other.Job)
-	c.remove(other.Job)
-	b.until("the claim of the deleted one to be said", func() bool { return b.claim(other).Said })
-	if u := b.claim(other); u.Reason != contract.Deleted {
-		t.Errorf("reason %s, want Deleted", u.Reason)
-	}
-	asked := c.count()
-	if asked["watch jobs"] != 1 || asked["watch pods"] != 1 || asked["list jobs"] != 0 {
-		t.Errorf("asked %v, want one watch for each kind", asked)
-	}
-}
-
 func TestNoticeOf(t *testing.T) {
 	t.Parallel()
 	a := job("a", "uid-a")
@@ -341,13 +309,13 @@ func TestNoticesAreJoined(t *testing.T) {
 	}
 }
 
-func TestNewInformersSaysWhatToDo(t *testing.T) {
+func TestDialSaysWhatToDo(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	if _, err := NewInformers("", []string{"jobs"}, nil); err == nil || !strings.Contains(err.Error(), "--kubeconfig") {
+	if _, err := Dial("", nil); err == nil || !strings.Contains(err.Error(), "--kubeconfig") {
 		t.Errorf("outside a cluster: %v", err)
 	}
 	missing := filepath.Join(t.TempDir(), "missing")
-	if _, err := NewInformers(missing, []string{"jobs"}, nil); err == nil || !strings.Contains(err.Error(), missing) {
+	if _, err := Dial(missing, nil); err == nil || !strings.Contains(err.Error(), missing) {
 		t.Errorf("no such file: %v", err)
 	}
 }

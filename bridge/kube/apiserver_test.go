@@ -1,0 +1,82 @@
+package kube
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"tallyman/contract"
+)
+
+func TestAsksPastTheCacheByNameAndUID(t *testing.T) {
+	t.Parallel()
+	html := func(code int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { http.Error(w, "<html>nothing here</html>", code) }
+	}
+	for name, tc := range map[string]struct {
+		job      *batchv1.Job
+		resource string // refused, if any
+		refuse   func(http.ResponseWriter)
+		want     bool   // the Kubernetes Job is there
+		fault    string // part of the error
+	}{
+		"it is there":             {job: job("a", "uid-a"), want: true},
+		"it is gone":              {},
+		"another has its name":    {job: job("a", "uid-b")},
+		"no right to get":         {resource: "get jobs", refuse: forbidden("get", "jobs"), fault: "may not get jobs in namespace jobs"},
+		"no right to list":        {job: job("a", "uid-a"), resource: "list pods", refuse: forbidden("list", "pods"), fault: "may not list pods in namespace jobs"},
+		"404 of something else":   {resource: "get jobs", refuse: html(http.StatusNotFound), fault: "get jobs in namespace jobs"},
+		"the server is out of it": {resource: "get jobs", refuse: html(http.StatusInternalServerError), fault: "get jobs in namespace jobs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCell(t, true)
+			if tc.job != nil {
+				c.put(tc.job)
+			}
+			c.put(pod("a-1", job("a", "uid-a")), pod("b-1", job("b", "uid-b")))
+			if tc.refuse != nil {
+				verb, resource, _ := strings.Cut(tc.resource, " ")
+				c.refuse(verb, resource, tc.refuse)
+			}
+			got, pods, err := informers(t, c).Unit(t.Context(), "jobs", "a", "uid-a", true)
+			if tc.fault != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.fault) || got != nil {
+					t.Errorf("%v, error %v; want an error that names %q", got, err, tc.fault)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (got != nil) != tc.want {
+				t.Errorf("Kubernetes Job %v, want one: %v", got, tc.want)
+			}
+			if len(pods) != 1 || pods[0].Name != "a-1" {
+				t.Errorf("pods %v, want the unit's one", pods)
+			}
+		})
+	}
+}
+
+func TestStripKeepsWhatIsRead(t *testing.T) {
+	t.Parallel()
+	j := job("a", "uid-a")
+	p := pod("a-1", j)
+	for _, o := range []kubeObject{j, p} {
+		if _, err := strip(o); err != nil {
+			t.Fatal(err)
+		}
+		if o.GetManagedFields() != nil {
+			t.Errorf("%T keeps managedFields", o)
+		}
+	}
+	if len(j.Annotations) != 1 || j.Annotations[contract.AnnotationQueue] != "default" || j.Spec.BackoffLimit != nil {
+		t.Errorf("Kubernetes Job %+v", j)
+	}
+	if p.Spec.NodeName != "node-1" || p.Spec.Containers != nil || p.Labels[contract.LabelUnit] != "uid-a" {
+		t.Errorf("pod %+v", p)
+	}
+}
