@@ -5,15 +5,16 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
-COPY api/ api/
-COPY cmd/api/ cmd/api/
-COPY contract/ contract/
-COPY internal/dispatch/ internal/dispatch/
-COPY internal/program/ internal/program/
-COPY internal/queue/ internal/queue/
-COPY internal/service/ internal/service/
-COPY internal/stream/ internal/stream/
-COPY scheduler/ scheduler/
+COPY api/*.go api/openapi.yaml api/
+COPY api/page/ api/page/
+COPY cmd/api/*.go cmd/api/
+COPY contract/*.go contract/
+COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/program/*.go internal/program/
+COPY internal/queue/*.go internal/queue/
+COPY internal/service/*.go internal/service/
+COPY internal/stream/*.go internal/stream/
+COPY scheduler/*.go scheduler/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/api ./cmd/api
 

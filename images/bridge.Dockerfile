@@ -5,14 +5,14 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
-COPY bridge/ bridge/
-COPY cmd/bridge/ cmd/bridge/
-COPY contract/ contract/
-COPY internal/dispatch/ internal/dispatch/
-COPY internal/program/ internal/program/
-COPY internal/queue/ internal/queue/
-COPY internal/service/ internal/service/
-COPY internal/stream/ internal/stream/
+COPY bridge/*.go bridge/
+COPY cmd/bridge/*.go cmd/bridge/
+COPY contract/*.go contract/
+COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/program/*.go internal/program/
+COPY internal/queue/*.go internal/queue/
+COPY internal/service/*.go internal/service/
+COPY internal/stream/*.go internal/stream/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/bridge ./cmd/bridge
 

@@ -129,35 +129,17 @@ func TestDockerfilesCopyWhatTheyLink(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := copies(t, file, ".", stages(t, file)[0])
-		for _, f := range want {
-			if !slices.Contains(got, f) {
-				t.Errorf("%s does not copy %s: COPY %s", file, f, copyLine(f))
-			}
+		less, more := differ(copies(t, file, ".", stages(t, file)[0]), want)
+		for _, line := range less {
+			t.Errorf("%s lacks: COPY %s %s/", file, line, path.Dir(line))
 		}
-		for _, f := range got {
-			if !slices.Contains(want, f) && !sibling(f, want) {
-				t.Errorf("%s copies %s, which %s is not made of", file, f, r.Name)
-			}
+		for _, line := range more {
+			t.Errorf("%s copies %s, which %s is not made of", file, line, r.Name)
 		}
 		for _, fault := range misplaced(stages(t, file)[0]) {
 			t.Errorf("%s: %s", file, fault)
 		}
 	}
-}
-
-// sibling says whether a Go file lies in a package of the list: it is for another system, and comes with the pattern.
-func sibling(file string, list []string) bool {
-	return path.Ext(file) == ".go" && slices.ContainsFunc(list, func(f string) bool {
-		return path.Dir(f) == path.Dir(file) && path.Ext(f) == ".go"
-	})
-}
-
-func copyLine(file string) string {
-	if path.Ext(file) == ".go" {
-		return path.Dir(file) + "/*.go " + path.Dir(file) + "/"
-	}
-	return file + " " + path.Dir(file) + "/"
 }
 
 // misplaced names each COPY of the checkout that does not keep the place of what it copies.

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"io"
 	"log"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,6 +157,25 @@ func otherTree(t *testing.T, from Tree) Tree {
 		}
 	}
 	return Tree{Root: to}
+}
+
+// differ compares a list of files with the list wanted, and gives what is missing and what is too much; the Go files of
+// one folder as one pattern, since a file for another system comes with those for this one.
+func differ(got, want []string) (less, more []string) {
+	patterns := func(files []string) []string {
+		set := make(map[string]bool)
+		for _, f := range files {
+			if path.Ext(f) == ".go" {
+				f = path.Join(path.Dir(f), "*.go")
+			}
+			set[f] = true
+		}
+		return slices.Sorted(maps.Keys(set))
+	}
+	have, need := patterns(got), patterns(want)
+	less = slices.DeleteFunc(slices.Clone(need), func(p string) bool { return slices.Contains(have, p) })
+	more = slices.DeleteFunc(slices.Clone(have), func(p string) bool { return slices.Contains(need, p) })
+	return less, more
 }
 
 // must runs a command in a folder and gives what it printed.
