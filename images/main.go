@@ -69,7 +69,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (Options
 	f.StringVar(&o.Tar, "tar", "", "write archives for `docker load` and `ctr images import` into this folder")
 	f.StringVar(&o.Out, "out", "", "write the references to this file, as JSON; they are printed too")
 	f.BoolVar(&o.Inputs, "inputs", false, "build nothing; print the files that each image is made of")
-	f.StringVar(&o.Origin.Version, "version", "0.0.0-dev", "the images' version")
+	f.StringVar(&o.Origin.Version, "version", "", "what is released, which is pushed under this tag too; 0.0.0-dev without")
 	f.StringVar(&o.Origin.Source, "source", "https://tallyman.dev", "where the source is")
 	f.StringVar(&o.Origin.Revision, "revision", "", "the commit; the last that changed what the image is made of without")
 	if err := f.Parse(args); err != nil {
@@ -159,7 +159,7 @@ func (o Options) ship(ctx context.Context, r Recipe, image v1.Image) (name.Tag, 
 		return tag, err
 	}
 	if o.Push {
-		return tag, push(ctx, tag, image)
+		return tag, o.push(ctx, tag, image)
 	}
 	if err := os.MkdirAll(o.Tar, 0o755); err != nil {
 		return tag, err

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
@@ -68,6 +70,21 @@ func TestAnImageUnderAGivenName(t *testing.T) {
 		t.Fatalf("%s was pushed as %s", ref, refs["own-image"])
 	}
 	pull(t, refs["own-image"])
+}
+
+// A release is found by its version, which is what the chart's appVersion asks for.
+func TestAReleaseHasItsVersionAsATag(t *testing.T) {
+	t.Parallel()
+	host := newRegistry(t)
+	refs := build(t, nil, "--push", "--registry", host+"/p", "--only", "own-image", "--version", "1.2.3")
+	_, digest, _ := strings.Cut(refs["own-image"], "@")
+	tag, err := name.NewTag(host + "/p/own-image:1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := remote.Head(tag, remote.WithContext(t.Context())); err != nil || d.Digest.String() != digest {
+		t.Errorf("under 1.2.3 lies %v (%v), want %s", d, err, digest)
+	}
 }
 
 // An archive is two things at once: Docker's, and the OCI's with the digest that a registry would have.

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	unknown  = "unknown"
-	licenses = "NOASSERTION" // SPDX for: no statement is made here
+	unknown    = "unknown"
+	unreleased = "0.0.0-dev"
+	licenses   = "NOASSERTION" // SPDX for: no statement is made here
 )
 
 // Origin says where an image comes from. It becomes labels, for `docker inspect`, and annotations, for registries.
@@ -29,6 +30,9 @@ type Origin struct {
 // origin completes what was given on the command line from git.
 func (t Tree) origin(ctx context.Context, files []string, given Origin) (Origin, error) {
 	o := given
+	if o.Version == "" {
+		o.Version = unreleased
+	}
 	if o.Revision == "" || o.Created.IsZero() {
 		revision, when, err := t.lastChange(ctx, files)
 		if err != nil {

@@ -43,10 +43,17 @@ func reference(o Options, r Recipe, image v1.Image) (name.Tag, error) {
 	return tag, nil
 }
 
-// push sends an image under its tag, with the credentials that `docker login` would use.
-func push(ctx context.Context, tag name.Tag, image v1.Image) error {
-	if err := remote.Write(tag, image, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-		return fmt.Errorf("pushing %s (is the registry there, does it want `docker login`, does it speak only HTTP: --insecure?): %w", tag, err)
+// push sends an image under its tag, with the credentials that `docker login` would use; a release under its version too,
+// which is what the chart asks for where nobody says another.
+func (o Options) push(ctx context.Context, tag name.Tag, image v1.Image) error {
+	tags := []name.Tag{tag}
+	if o.Origin.Version != "" && o.As == "" {
+		tags = append(tags, tag.Context().Tag(o.Origin.Version))
+	}
+	for _, tag := range tags {
+		if err := remote.Write(tag, image, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
+			return fmt.Errorf("pushing %s (is the registry there, does it want `docker login`, does it speak only HTTP: --insecure?): %w", tag, err)
+		}
 	}
 	return nil
 }

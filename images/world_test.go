@@ -172,9 +172,9 @@ func differ(got, want []string) (less, more []string) {
 		}
 		return slices.Sorted(maps.Keys(set))
 	}
-	have, need := patterns(got), patterns(want)
-	less = slices.DeleteFunc(slices.Clone(need), func(p string) bool { return slices.Contains(have, p) })
-	more = slices.DeleteFunc(slices.Clone(have), func(p string) bool { return slices.Contains(need, p) })
+	less = patterns(slices.DeleteFunc(slices.Clone(want), func(f string) bool { return slices.Contains(got, f) }))
+	need := patterns(want)
+	more = slices.DeleteFunc(patterns(got), func(p string) bool { return slices.Contains(need, p) })
 	return less, more
 }
 
