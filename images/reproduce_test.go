@@ -38,7 +38,17 @@ func borrowTarget(t *testing.T, from, to Tree) {
 	if _, err := from.run(t.Context(), nil, "scripts/processor"); err != nil {
 		t.Fatal(err)
 	}
-	must(t, from.Root, "cp", "-r", "--preserve=timestamps", "rust-processor/target", filepath.Join(to.Root, "rust-processor/"))
+	folders, err := filepath.Glob(filepath.Join(from.Root, "rust-processor/target/*/release"))
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("scripts/processor has left no target (%v)", err)
+	}
+	for _, folder := range append(folders, filepath.Join(from.Root, "rust-processor/target/release")) {
+		rel, err := filepath.Rel(from.Root, folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, from.Root, "cp", "-r", "--reflink=auto", "--parents", "--preserve=timestamps", rel, to.Root)
+	}
 }
 
 // compare says what differs between two images, so that nobody has to look for it.
