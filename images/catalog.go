@@ -12,16 +12,15 @@ const user = "65532:65532"
 
 // Recipe says what an image is made of.
 type Recipe struct {
-	Name       string
-	About      string   // one line, for its label
-	Program    string   // where its program lies in the image
-	Main       string   // the Go package that it is built from; empty for what is not Go
-	Entrypoint []string // Program alone, if empty
-	Cmd        []string
-	Env        []string
-	Dirs       []string          // empty folders that programs of its kind expect
-	Files      map[string]string // further files, by their path in the image
-	Extra      bool              // not shipped: made for the tests, and only when asked for by name
+	Name    string
+	About   string // one line, for its label
+	Program string // where its program lies in the image
+	Main    string // the Go package that it is built from; empty for what is not Go
+	Cmd     []string
+	Env     []string
+	Dirs    []string          // empty folders that programs of its kind expect
+	Files   map[string]string // further files, by their path in the image
+	Extra   bool              // not shipped: made for the tests, and only when asked for by name
 
 	compile func(ctx context.Context, tree Tree, out string) error
 	inputs  func(ctx context.Context, tree Tree) ([]string, error)

@@ -4,6 +4,7 @@
 // runs to make them, so nothing of the machine that makes them gets in, and two builds of one commit have one digest.
 //
 //	catalog.go  which images there are, and what each is made of
+//	tree.go     the checkout, and running commands in it
 //	program.go  the compilers
 //	inputs.go   the files that an image's program is made of
 //	origin.go   where it comes from: revision, time, version

@@ -102,12 +102,8 @@ func (r Recipe) assemble(program []byte, o Origin) (v1.Image, error) {
 
 // config is what a container runtime is told.
 func (r Recipe) config(o Origin) v1.Config {
-	entrypoint := r.Entrypoint
-	if len(entrypoint) == 0 {
-		entrypoint = []string{r.Program}
-	}
 	return v1.Config{
-		User: user, Entrypoint: entrypoint, Cmd: r.Cmd, WorkingDir: "/", Labels: o.labels(r),
+		User: user, Entrypoint: []string{r.Program}, Cmd: r.Cmd, WorkingDir: "/", Labels: o.labels(r),
 		Env: append([]string{"PATH=" + searchPath(r.Program), "SSL_CERT_FILE=" + rootsPath}, r.Env...),
 	}
 }
