@@ -1,7 +1,7 @@
 # The menu. `make help` lists it; what CI runs, anybody can run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test go-test rust-test lint bench fuzz clean
+.PHONY: help run build images test go-test rust-test lint bench fuzz clean
 ARGS ?=
 TIME ?= 30s
 
@@ -14,6 +14,10 @@ run: ## Build, run the whole pipeline here and show three jobs (ONCE=1 exits by 
 
 build: ## Build bin/tallyman, the four programs and bin/processor
 	@scripts/build
+
+images: ## Build the container images without Docker and push them (REGISTRY=host:port/prefix, or TAR=folder for archives; ONLY=api,.. OUT=file VERSION=1.2.3)
+	@go run -C images . $(if $(TAR),--tar '$(abspath $(TAR))',--push) $(if $(REGISTRY),--registry '$(REGISTRY)') \
+	  $(if $(ONLY),--only '$(ONLY)') $(if $(OUT),--out '$(abspath $(OUT))') $(if $(VERSION),--version '$(VERSION)')
 
 test: ## Install what the tests need, and run all of them
 	@scripts/test
