@@ -39,4 +39,4 @@ fuzz: ## Run every fuzz target for a while (TIME=30s)
 	@scripts/fuzz $(TIME)
 
 clean: ## Remove what was built, and the data of `make run`
-	rm -rf bin .tallyman rust-processor/target bench.json
+	rm -rf bin .tallyman rust-processor/target rust-processor/fuzz/target bench.json

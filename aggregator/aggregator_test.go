@@ -26,6 +26,7 @@ type world struct {
 	dir      string
 	batch    int // messages that the server takes in one; 0: as our own servers do
 	server   *natslocal.Server
+	endApart func() // of a server in a process of its own
 	settings stream.Settings
 	stream   *stream.Stream
 	bucket   *stream.Bucket

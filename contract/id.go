@@ -60,22 +60,31 @@ func ReceiptHash(receipt string) string {
 
 // ValidJobID tells whether s is a UUID in lower case.
 func ValidJobID(s string) bool {
-	if len(s) != 36 {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return false
 	}
+	const digits = (1<<10-1)<<'0' | 1<<'-'
+	const letters = (1<<6 - 1) << ('a' - 64)
+	dashes := 0
 	for i := range len(s) {
-		switch c := s[i]; i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-				return false
-			}
+		if !inSet(s[i], digits, letters) {
+			return false
+		}
+		if s[i] == '-' {
+			dashes++
 		}
 	}
-	return true
+	return dashes == 4
+}
+
+// inSet looks a byte up in two words of bits: those of 0 to 63, and those of 64 to 127. Every event has
+// some two hundred bytes to look up.
+func inSet(c byte, low, high uint64) bool {
+	word := low
+	if c >= 64 {
+		word = high
+	}
+	return c < 128 && word>>(c&63)&1 != 0
 }
 
 // MaxToken is the most characters that a queue, a type, a unit or a schedule id may have.
@@ -95,7 +104,9 @@ func ValidToken(s string) bool {
 }
 
 func isTokenByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+	const digits = (1<<10-1)<<'0' | 1<<'-'
+	const letters = (1<<26-1)<<('A'-64) | (1<<26-1)<<('a'-64) | 1<<('_'-64)
+	return inSet(c, digits, letters)
 }
 
 // ValidLabel tells whether s is 1 to limit printable ASCII characters without spaces: a tag, a submitter.

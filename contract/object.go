@@ -26,6 +26,8 @@ const (
 // reads it, and the texts are parts of one string: two pieces of memory for a whole message.
 type object struct {
 	prefix string
+	plain  bool      // the text has no escapes
+	next   int       // where the field after the last one found stands: most are asked for in order
 	near   [24]field // most objects have no more
 	far    []field
 	count  int
@@ -51,6 +53,10 @@ func (o *object) openBoth(b []byte, limit int, inner *object) *Error {
 
 // split cuts JSON into its fields without copying their values.
 func (o *object) split(text string, inner *object) *Error {
+	o.plain = strings.IndexByte(text, '\\') < 0
+	if inner != nil {
+		inner.plain = o.plain
+	}
 	s := scanner{b: text}
 	if s.peek() != '{' {
 		s.space()
@@ -75,14 +81,14 @@ func (o *object) of(quoted string) *object {
 	if o == nil || len(quoted) < 2 {
 		return nil
 	}
-	if key, err := unquote(quoted); err != nil || key != strings.TrimSuffix(o.prefix, ".") {
+	if key, err := o.unquote(quoted); err != nil || key != strings.TrimSuffix(o.prefix, ".") {
 		return nil
 	}
 	return o
 }
 
 func (o *object) add(quoted, raw string) {
-	key, err := unquote(quoted)
+	key, err := o.unquote(quoted)
 	switch {
 	case err != nil:
 		o.keep(Errorf(CodeMalformed, "", "a key is not text"))
@@ -109,7 +115,14 @@ func (o *object) at(i int) field {
 
 // raw is the text of a field's value; "" where it is absent.
 func (o *object) raw(key string) string {
-	for i := range min(o.count, len(o.near)) {
+	near := min(o.count, len(o.near))
+	for i := o.next; i < near; i++ {
+		if o.near[i].key == key {
+			o.next = i + 1
+			return o.near[i].raw
+		}
+	}
+	for i := range min(o.next, near) {
 		if o.near[i].key == key {
 			return o.near[i].raw
 		}
@@ -120,6 +133,14 @@ func (o *object) raw(key string) string {
 		}
 	}
 	return ""
+}
+
+// unquote takes a JSON string out of its quotes.
+func (o *object) unquote(raw string) (string, error) {
+	if o.plain {
+		return raw[1 : len(raw)-1], nil
+	}
+	return unquote(raw)
 }
 
 func (o *object) has(key string) bool { return o.raw(key) != "" }
@@ -166,7 +187,7 @@ func (o *object) given(key string, required bool, limit int) (string, bool) {
 		o.fail(CodeWrongType, key, "must be a string")
 		return "", false
 	}
-	s, err := unquote(raw)
+	s, err := o.unquote(raw)
 	if err != nil {
 		o.fail(CodeInvalidValue, key, "is not text")
 	}

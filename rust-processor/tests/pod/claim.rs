@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tallyman_processor::contract::{Kind, Outcome, Reason, Task, UnitState, id, names};
 
-use super::world::{QUEUE, SUBMITTED_AT, TRACE, World, shell, task};
+use super::jobs::{TRACE, shell, task};
+use super::world::{QUEUE, SUBMITTED_AT, World};
 
 #[test]
 fn an_empty_queue_is_a_noop() {

@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use serde_json::json;
 use tallyman_processor::contract::{Outcome, UnitState};
 
-use super::world::{DEADLINE, Pod, World, shell};
+use super::jobs::shell;
+use super::pods::Pod;
+use super::world::{DEADLINE, World};
 
 /// A pod that dies at a step.
 fn dies<'a>(world: &'a World, unit: &str, container: &str, step: &str) -> Pod<'a> {

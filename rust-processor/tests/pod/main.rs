@@ -13,7 +13,11 @@
 mod claim;
 #[cfg(feature = "testpoints")]
 mod crash;
+mod jobs;
+mod pods;
 mod run;
+mod server;
 #[cfg(not(feature = "testpoints"))]
 mod shipped;
+mod stopped;
 mod world;

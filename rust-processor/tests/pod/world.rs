@@ -1,10 +1,7 @@
-//! A real NATS and a real SQS, served by the Go side's `devserver`, and pods that are the real binary.
+//! A real NATS and a real SQS with one queue, and what the tests ask of them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
@@ -18,6 +15,10 @@ use tallyman_processor::patience::Patience;
 use tallyman_processor::records::{Claims, Found};
 use tallyman_processor::stream::{Access, Stream, Swap};
 use tempfile::TempDir;
+
+use super::jobs::{TRACE, configuration};
+use super::pods::Pod;
+use super::server::Server;
 
 pub const QUEUE: &str = "default";
 pub const SUBMITTED_AT: &str = "2026-11-21T16:00:00.000Z";
@@ -35,68 +36,6 @@ pub struct World {
     pub claims: Claims,
     sqs: aws_sdk_sqs::Client,
     folder: TempDir,
-}
-
-struct Server {
-    process: Child,
-    stdin: Option<ChildStdin>,
-    stdout: BufReader<ChildStdout>,
-}
-
-/// Builds the server once for all tests of this program.
-fn devserver() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("devserver");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut go = Command::new("go");
-        let built = go
-            .arg("build")
-            .arg("-o")
-            .arg(&path)
-            .arg("./internal/testenv/devserver")
-            .current_dir(root);
-        assert!(
-            built.status().expect("go is needed").success(),
-            "the devserver does not build"
-        );
-        path
-    })
-}
-
-impl Server {
-    fn start() -> (Self, Value) {
-        let mut process = Command::new(devserver())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut server = Self {
-            stdin: process.stdin.take(),
-            stdout: BufReader::new(process.stdout.take().unwrap()),
-            process,
-        };
-        let addresses = serde_json::from_str(&server.line()).unwrap();
-        (server, addresses)
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line
-    }
-
-    fn order(&mut self, order: &str) {
-        writeln!(self.stdin.as_mut().unwrap(), "{order}").unwrap();
-        assert_eq!(self.line(), "ok\n", "{order}");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stdin.take()); // it ends with its input
-        let _ = self.process.wait();
-    }
 }
 
 impl World {
@@ -293,15 +232,7 @@ impl World {
 
     /// A pod of a unit that has not run yet.
     pub fn pod(&self, unit: &str) -> Pod<'_> {
-        static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-        let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Pod {
-            world: self,
-            unit: unit.to_owned(),
-            uid: format!("pod-{number}"),
-            dir: tempfile::tempdir().unwrap(),
-            extra: Vec::new(),
-        }
+        Pod::of(self, unit)
     }
 
     /// Claims with a new pod of the unit, which must end so.
@@ -309,137 +240,5 @@ impl World {
         let pod = self.pod(unit);
         pod.claim(code);
         pod
-    }
-}
-
-pub const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-fn configuration(visibility: &str) -> Value {
-    // The payload of a shell job is a JSON string without escapes: its command.
-    let shell = r#"s=$(cat); s=${s#\"}; eval "${s%\"}""#;
-    json!({ "queues": [{ "name": QUEUE, "visibility": visibility, "timeout": "50s", "types": [
-        { "name": "sh", "command": ["sh", "-c", shell] },
-        { "name": "process-data" },
-        { "name": "absent", "command": ["/nowhere/at/all"] },
-        { "name": "quick", "command": ["sh", "-c", shell], "timeout": "300ms" },
-    ] }] })
-}
-
-/// An envelope, and its job's id.
-pub fn task(kind: &str, payload: &Value) -> (String, String) {
-    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let job = format!("01997d6c-5a80-7c3e-9f2a-{number:012x}");
-    let task = json!({ "v": 1, "jobId": job, "run": 1, "type": kind, "queue": QUEUE, "submittedAt": SUBMITTED_AT,
-        "submitter": "me", "source": "api", "payload": payload });
-    (job, task.to_string())
-}
-
-/// A shell job.
-pub fn shell(command: &str) -> (String, String) {
-    assert!(
-        !command.contains(['"', '\\']),
-        "the command must need no escapes in JSON"
-    );
-    task("sh", &command.into())
-}
-
-/// One pod: the containers `claim` and `run`, as Kubernetes or localkube would start them.
-pub struct Pod<'a> {
-    world: &'a World,
-    unit: String,
-    pub uid: String,
-    pub dir: TempDir,
-    extra: Vec<(String, String)>,
-}
-
-impl Pod<'_> {
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.extra.push((name.to_owned(), value.into()));
-        self
-    }
-
-    pub fn command(&self, container: &str) -> Command {
-        let world = self.world;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_processor"));
-        command.arg(container).env_clear().current_dir(self.dir.path());
-        command.env("PATH", std::env::var_os("PATH").unwrap());
-        command.envs([
-            ("TALLYMAN_QUEUE", QUEUE.to_owned()),
-            ("TALLYMAN_QUEUE_URL", world.url("queue")),
-            ("TALLYMAN_DEAD_LETTER_URL", world.url("deadLetter")),
-            ("TALLYMAN_CONFIG", world.path("config.json").display().to_string()),
-            ("TALLYMAN_UNIT", self.unit.clone()),
-            ("TALLYMAN_UNIT_NAME", format!("{}-job", self.unit)),
-            ("TALLYMAN_POD_UID", self.uid.clone()),
-            ("TALLYMAN_POD_NAME", format!("{}-name", self.uid)),
-            ("TALLYMAN_NAMESPACE", "test".to_owned()),
-            ("TALLYMAN_CLUSTER", "local".to_owned()),
-            ("TALLYMAN_NATS_URL", world.url("nats")),
-            ("TALLYMAN_DIR", self.dir.path().display().to_string()),
-            (
-                "TALLYMAN_TERMINATION_LOG",
-                self.dir.path().join("termination").display().to_string(),
-            ),
-            ("TALLYMAN_RECEIVE_SECONDS", "0".to_owned()),
-            ("TALLYMAN_GRACE_SECONDS", "5".to_owned()),
-            ("TALLYMAN_PATIENCE_SECONDS", "10".to_owned()),
-            ("AWS_ENDPOINT_URL_SQS", world.url("sqs")),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "a-secret".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("OF_THE_QUEUE", "the user's own".to_owned()),
-        ]);
-        command.envs(self.extra.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    pub fn start(&self, container: &str) -> Child {
-        self.command(container).spawn().unwrap()
-    }
-
-    pub fn output(&self, container: &str) -> Output {
-        self.command(container).output().unwrap()
-    }
-
-    /// Runs the init container, which must end so.
-    pub fn claim(&self, code: i32) {
-        self.ends("claim", code);
-    }
-
-    /// Runs the main container, which must end so.
-    pub fn run(&self, code: i32) -> Value {
-        self.ends("run", code);
-        self.termination()
-    }
-
-    fn ends(&self, container: &str, code: i32) {
-        let output = self.output(container);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{container}: {said}{}",
-            self.termination()
-        );
-    }
-
-    pub fn termination(&self) -> Value {
-        let bytes = fs::read(self.dir.path().join("termination")).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
-    }
-}
-
-/// Waits for a file to appear, by asking again and again for as long as a test waits for anything.
-pub fn appears(path: &Path) {
-    let end = std::time::Instant::now() + DEADLINE;
-    while !path.exists() {
-        assert!(std::time::Instant::now() < end, "{} never appeared", path.display());
-        std::thread::park_timeout(Duration::from_millis(5)); // between two looks
     }
 }

@@ -2,7 +2,7 @@
 //! JSON and would stop at the end of other bytes, never panic.
 
 /// The deepest nesting outside of strings.
-pub(in crate::contract) fn depth(bytes: &[u8]) -> i64 {
+pub(in super::super) fn depth(bytes: &[u8]) -> i64 {
     let (mut level, mut deepest, mut at) = (0, 0, 0);
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -138,7 +138,7 @@ fn hex4(text: &str) -> Option<(u32, &str)> {
 }
 
 /// Takes out the white space between the tokens of valid JSON, and nothing else.
-pub(in crate::contract) fn compact(json: &str) -> String {
+pub(in super::super) fn compact(json: &str) -> String {
     let bytes = json.as_bytes();
     let mut text = String::with_capacity(json.len());
     let mut at = skip_space(bytes, 0);
