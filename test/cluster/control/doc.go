@@ -9,5 +9,7 @@
 //	objects.go  what is put into the new cluster: DNS, KEDA, a storage class
 //	volumes.go  makes a folder for each PersistentVolumeClaim
 //	registry.go images, served to containerd
+//	archive.go  the images of this checkout, put there
 //	server.go   the socket on which tests ask for parts to be stopped and started
+//	ask.go      the other end of it
 package control

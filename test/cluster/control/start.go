@@ -44,7 +44,7 @@ func Start(ctx context.Context, tools Tools, pause string) (*Control, error) {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	home := enclosure.Home
-	for _, dir := range []string{"logs", "pods", "plugins", "volumes", "bin"} {
+	for _, dir := range []string{"logs", "pods", "plugins", "volumes", "registry", "bin"} {
 		if err := os.MkdirAll(filepath.Join(home, dir), 0o755); err != nil {
 			return nil, err
 		}
@@ -106,6 +106,7 @@ func (c *Control) startAll(ctx context.Context, keda string) error {
 		return errors.Join(c.begin(restCtx, "keda"), c.awaitKEDA(restCtx))
 	})
 	rest.Go(func() error { return c.awaitNode(restCtx) })
+	rest.Go(func() error { return c.pushArchives(restCtx, os.Getenv(ImagesEnv)) })
 	if err := rest.Wait(); err != nil {
 		return err
 	}

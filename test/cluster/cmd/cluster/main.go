@@ -161,6 +161,7 @@ func inside(args []string) (int, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(),
 		control.KubeconfigEnv+"="+c.Kubeconfig(), control.SocketEnv+"="+c.Socket(),
+		control.ImagesFileEnv+"="+c.ImagesFile(),
 		"PATH="+bin+":"+os.Getenv("PATH"))
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() >= 0 {
