@@ -37,8 +37,8 @@ type Program struct {
 	level    string
 	replicas int
 	fewer    bool
-	make     bool
 	parts    []service.Part
+	make     bool
 	start    start
 }
 
@@ -49,9 +49,9 @@ func New(name string) *Program {
 	f.StringVar(&p.natsURL, "nats-url", "nats://127.0.0.1:4222", "address of NATS")
 	f.StringVar(&p.creds, "nats-credentials", "", "file with a .creds, an nkey seed or a line user:password; never given as a value")
 	f.StringVar(&p.inbox, "nats-inbox", "", "first token of the subjects that answers come back on, where this user has its own (_INBOX)")
+	f.BoolVar(&p.make, "make-streams", true, "make streams and buckets that are missing; otherwise wait until another component has")
 	f.IntVar(&p.replicas, "replicas", 3, "replicas of every stream and bucket")
 	f.BoolVar(&p.fewer, "allow-fewer-replicas", false, "accept less than three: claims are only as durable as NATS")
-	f.BoolVar(&p.make, "make-streams", true, "make streams and buckets that are missing; otherwise wait until another component has")
 	f.StringVar(&p.admin, "admin", "127.0.0.1:8081", "where /healthz and /readyz are")
 	f.StringVar(&p.level, "log", "info", "debug, info, warn or error")
 	return p

@@ -70,9 +70,7 @@ func (p *Program) reach(ctx context.Context) error {
 // tryReach dials once: from then on the connection mends itself.
 func (p *Program) tryReach(ctx context.Context) error {
 	if p.Stream == nil {
-		s, err := stream.Connect(ctx, stream.Options{
-			URL: p.natsURL, Credentials: p.creds, Inbox: p.inbox, Name: p.name, Log: p.Log,
-		})
+		s, err := stream.Connect(ctx, stream.Options{URL: p.natsURL, Credentials: p.creds, Inbox: p.inbox, Name: p.name, Log: p.Log})
 		if err != nil {
 			return err
 		}

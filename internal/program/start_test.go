@@ -249,7 +249,7 @@ func TestWaitsForABucketToBeMended(t *testing.T) {
 	}
 	claims := jetstream.StreamConfig{
 		Name: contract.BucketStream(contract.BucketClaims), Subjects: []string{contract.BucketSubject(contract.BucketClaims, ">")},
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowDirect: true,
 		MaxAge: 31 * 24 * time.Hour, Duplicates: time.Second,
 	}
 	if _, err := js.CreateStream(t.Context(), claims); err != nil {
@@ -263,6 +263,17 @@ func TestWaitsForABucketToBeMended(t *testing.T) {
 	}
 	r.says(http.StatusOK, "ok")
 	r.once("allow direct")
+}
+
+func TestWaitsForAnotherToMakeTheStreams(t *testing.T) {
+	t.Parallel()
+	s := serve(t, free(t), &server.Options{})
+	waits := begin(t, "--nats-url", s.ClientURL(), "--make-streams=false")
+	waits.says(http.StatusServiceUnavailable, "stream EVENTS is missing, and another component is to make it")
+	makes := begin(t, "--nats-url", s.ClientURL())
+	makes.says(http.StatusOK, "ok")
+	waits.says(http.StatusOK, "ok")
+	waits.once("stream EVENTS is missing")
 }
 
 func TestWaitsForAMissingRight(t *testing.T) {
@@ -291,7 +302,7 @@ func TestWaitsForAnotherToMakeTheStreams(t *testing.T) {
 	t.Parallel()
 	s := serve(t, free(t), &server.Options{})
 	r := begin(t, "--nats-url", s.ClientURL(), "--make-streams=false")
-	r.says(http.StatusServiceUnavailable, "another component is to make EVENTS, SCALING")
+	r.says(http.StatusServiceUnavailable, "stream EVENTS is missing")
 	other, err := stream.Connect(t.Context(), stream.Options{URL: s.ClientURL()})
 	if err != nil {
 		t.Fatal(err)

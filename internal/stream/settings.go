@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,9 +20,9 @@ type Settings struct {
 	ClaimsMaxAge time.Duration // more than twice the longest retention of a queue
 	OutputMaxAge time.Duration
 	OutputBytes  int64
-	// Look only: name what is missing, for another to make. Who may make streams may have one copy any other.
-	Look         bool
 	ScalingBytes int64
+	// Look only: name what is missing, for another to make. Who may make streams may have one copy any other.
+	Look bool
 	// LongestRetention of any queue; ClaimsMaxAge is checked against it.
 	LongestRetention time.Duration
 }
@@ -87,8 +86,10 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 func bucketConfig(name string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: contract.BucketStream(name), Subjects: []string{contract.BucketSubject(name, ">")},
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
-		MaxMsgSize: contract.MaxRecordBytes, MaxBytes: -1, Duplicates: time.Second,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowDirect: true,
+		// With it, a header of one queue's message could purge every other queue's records.
+		AllowRollup: false,
+		MaxMsgSize:  contract.MaxRecordBytes, MaxBytes: -1, Duplicates: time.Second,
 	}
 }
 
@@ -108,25 +109,17 @@ func (s *Stream) Ensure(ctx context.Context, set Settings) error {
 			contract.BucketClaims, set.ClaimsMaxAge, set.LongestRetention)
 	}
 	var faults []error
-	var missing []string
 	for _, want := range set.configs() {
 		began := time.Now()
-		err := s.refusals.explain(s.ensure(ctx, want, set.Look), began)
-		switch {
-		case errors.Is(err, errMissing):
-			missing = append(missing, want.Name)
-		case err != nil:
+		if err := s.refusals.explain(s.ensure(ctx, want, set.Look), began); err != nil {
+			if set.Look && errors.Is(err, ErrNotFound) {
+				return err // who makes one makes all, so one is enough to name
+			}
 			faults = append(faults, err)
 		}
 	}
-	if missing != nil {
-		faults = append(faults, fmt.Errorf("%w: another component is to make %s", errMissing, strings.Join(missing, ", ")))
-	}
 	return errors.Join(faults...)
 }
-
-// errMissing: a stream is not there, and is not ours to make.
-var errMissing = fmt.Errorf("streams are missing: %w", ErrNotFound)
 
 func (s *Stream) ensure(ctx context.Context, want jetstream.StreamConfig, look bool) error {
 	ctx, cancel := bound(ctx)
@@ -134,7 +127,7 @@ func (s *Stream) ensure(ctx context.Context, want jetstream.StreamConfig, look b
 	have, err := s.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if look {
-			return errMissing
+			return fmt.Errorf("stream %s is missing, and another component is to make it: %w", want.Name, ErrNotFound)
 		}
 		if _, err = s.js.CreateStream(ctx, want); !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			return wrap(err, "make stream", want.Name)
@@ -164,6 +157,7 @@ func check(want, have jetstream.StreamConfig) error {
 		{"max messages per subject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject, want.MaxMsgsPerSubject != 1 || have.MaxMsgsPerSubject == 1},
 		{"max message size", have.MaxMsgSize, want.MaxMsgSize, have.MaxMsgSize == -1 || have.MaxMsgSize >= want.MaxMsgSize},
 		{"allow direct", have.AllowDirect, want.AllowDirect, want.AllowDirect || !have.AllowDirect},
+		{"allow rollup", have.AllowRollup, want.AllowRollup, want.AllowRollup || !have.AllowRollup},
 		{"allow atomic publish", have.AllowAtomicPublish, want.AllowAtomicPublish, have.AllowAtomicPublish || !want.AllowAtomicPublish},
 		{"duplicate window", have.Duplicates, want.Duplicates, have.Duplicates >= want.Duplicates},
 	}

@@ -34,7 +34,7 @@ _INBOX_{{ . }}
 {{- define "tallyman.nats.permissions" -}}
 {{- $look := list -}}
 {{- $make := list -}}
-{{- range list "EVENTS" "KV_claims" "KV_jobs" "KV_schedules" "KV_output" "KV_leases" -}}
+{{- range list "EVENTS" "SCALING" "KV_claims" "KV_jobs" "KV_schedules" "KV_output" "KV_leases" -}}
 {{- $look = append $look (printf "$JS.API.STREAM.INFO.%s" .) -}}
 {{- $make = append $make (printf "$JS.API.STREAM.CREATE.%s" .) -}}
 {{- end -}}
@@ -61,7 +61,7 @@ _INBOX_{{ . }}
 
 {{- $_ := set $users "bridge" (dict "publish" (concat $look $units $stats
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "claimed" "attempt-failed" "attempt-disrupted" "succeeded" "failed" "cancelled" "claim-failed")) | fromJsonArray)
-      (list "$KV.claims.*.unit.*" "$JS.API.STREAM.MSG.GET.KV_claims" "jobs.scaling.*.*"))
+      (list "$KV.claims.*.unit.*" "$KV.claims.cluster.*" "$JS.API.STREAM.MSG.GET.KV_claims" "jobs.scaling.*.*"))
       "subscribe" list) -}}
 
 {{- /* The aggregator alone makes what is missing: whoever can make a stream can have it copy others. */ -}}

@@ -1,0 +1,135 @@
+package chart
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"tallyman/contract"
+)
+
+// The configuration that is rendered is one that the programs accept, and says what the values say.
+func TestConfigurationIsTheContracts(t *testing.T) {
+	t.Parallel()
+	for _, set := range sets(t) {
+		t.Run(nameOf(set), func(t *testing.T) {
+			t.Parallel()
+			objects := render(t, "helm3", "-f", set)
+			whole := contract.Config{}
+			parts := make(map[string]contract.Queue)
+			for _, cm := range all[*corev1.ConfigMap](objects) {
+				text, ok := cm.Data["config.json"]
+				if !ok {
+					continue
+				}
+				c, err := contract.DecodeConfig([]byte(text))
+				if err != nil {
+					t.Fatalf("%s: %v", cm.Name, err)
+				}
+				if strings.HasSuffix(cm.Name, "-config") {
+					whole = c
+					continue
+				}
+				parts[c.Queues[0].Name] = c.Queues[0]
+				if len(c.Queues) != 1 || cm.Annotations[contract.AnnotationQueue] != c.Queues[0].Name {
+					t.Errorf("%s shows a pod more than its own queue: %v", cm.Name, c.Queues)
+				}
+			}
+			for _, q := range whole.Queues {
+				if diff := cmp.Diff(q, parts[q.Name]); diff != "" || q.URL == "" {
+					t.Errorf("queue %s (-api's +processor's):\n%s", q.Name, diff)
+				}
+			}
+			if len(parts) != len(whole.Queues) || len(parts) == 0 {
+				t.Errorf("%d queues, and %d of their own", len(whole.Queues), len(parts))
+			}
+		})
+	}
+}
+
+// The schema of the values takes every setting of a queue and of a type that the contract has, so that the
+// chart and `tallyman dev --config` read one shape.
+func TestValuesTakeEveryField(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(chartDir + "/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		Defs map[string]struct {
+			Properties map[string]any `json:"properties"`
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(b, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for def, typ := range map[string]reflect.Type{"queue": reflect.TypeFor[contract.Queue](), "jobType": reflect.TypeFor[contract.JobType]()} {
+		for f := range typ.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if _, ok := schema.Defs[def].Properties[name]; !ok {
+				t.Errorf("values.schema.json: %s has no %q", def, name)
+			}
+		}
+	}
+}
+
+var (
+	flagInGo  = regexp.MustCompile(`Var\(&[\w.]+, "([a-z-]+)"`)
+	envInRust = regexp.MustCompile(`"((?:TALLYMAN|AWS)_[A-Z_]+)"`)
+)
+
+// Every variable that the chart sets is one that the program reads.
+func TestEveryVariableIsRead(t *testing.T) {
+	t.Parallel()
+	objects := render(t, "helm3", "-f", "testdata/values/aws.yaml")
+	shared := flags(t, "../../internal/program/program.go")
+	for _, d := range all[*appsv1.Deployment](objects) {
+		component := d.Labels["app.kubernetes.io/component"]
+		known := append(flags(t, "../../cmd/"+component+"/main.go"), shared...)
+		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+			name, ours := strings.CutPrefix(e.Name, "TALLYMAN_")
+			if ours && !slices.Contains(known, strings.ReplaceAll(strings.ToLower(name), "_", "-")) {
+				t.Errorf("%s has no flag for %s", component, e.Name)
+			}
+		}
+	}
+	read, err := os.ReadFile("../../rust-processor/src/settings.rs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rust []string
+	for _, m := range envInRust.FindAllStringSubmatch(string(read), -1) {
+		rust = append(rust, m[1])
+	}
+	for name, p := range pods(render(t, "helm3", "-f", "testdata/values/teams.yaml")) {
+		if !strings.HasPrefix(name, "ScaledJob") {
+			continue
+		}
+		for _, e := range p.Spec.Containers[0].Env {
+			if strings.HasPrefix(e.Name, "TALLYMAN_") && !slices.Contains(rust, e.Name) {
+				t.Errorf("%s: the processor does not read %s", name, e.Name)
+			}
+		}
+	}
+}
+
+func flags(t *testing.T, file string) []string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range flagInGo.FindAllStringSubmatch(string(b), -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
