@@ -117,10 +117,14 @@ func skaffold(t *testing.T, tree Tree, args ...string) string {
 func skaffoldOutput(t *testing.T, tree Tree, args ...string) (string, error) {
 	t.Helper()
 	program, helm := tool(t, "skaffold"), tool(t, "helm3")
+	config := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(config, []byte("global:\n  collect-metrics: false\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = tree.Root
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(helm)+":"+os.Getenv("PATH"), "SKAFFOLD_UPDATE_CHECK=false",
-		"SKAFFOLD_INTERACTIVE=false", "SKAFFOLD_CONFIG="+filepath.Join(t.TempDir(), "config"),
+		"SKAFFOLD_INTERACTIVE=false", "SKAFFOLD_CONFIG="+config,
 		"SKAFFOLD_CACHE_FILE="+filepath.Join(t.TempDir(), "cache"), "KUBECONFIG="+filepath.Join(t.TempDir(), "none"),
 		"AWS_REGION=eu-central-1", "TALLYMAN_NATS_URL=nats://nats.nats.svc:4222",
 		"TALLYMAN_QUEUE_URL=https://sqs.eu-central-1.amazonaws.com/111122223333/jobs",
