@@ -58,11 +58,15 @@ func ask(ctx context.Context, socket, method, path string) ([]byte, error) {
 	return b, nil
 }
 
-// LinkTools makes a folder for PATH in which kubectl, helm and this very program are found by their usual names.
+// LinkTools makes a folder for PATH in which the tools and this very program are found by their usual names.
 func (c *Control) LinkTools(tools Tools, self string) (string, error) {
 	dir := filepath.Join(c.home, "bin")
-	for link, target := range map[string]string{"kubectl": tools["kubectl"], "helm": tools["helm3"], "cluster": self} {
-		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+	links := map[string]string{"cluster": self, "helm": tools["helm3"]}
+	for name, path := range tools {
+		links[name] = path
+	}
+	for name, target := range links {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
 			return "", err
 		}
 	}

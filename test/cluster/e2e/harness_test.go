@@ -241,9 +241,9 @@ func TestTheKubeletStopsAndComesBack(t *testing.T) {
 
 func TestTheAPIServerStopsAndComesBack(t *testing.T) {
 	c := cluster.Join(t)
-	c.Stop("kube-apiserver")
+	c.Kill("kube-apiserver")
 	if _, err := c.Client().CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}); err == nil {
-		t.Error("it answers although it was stopped")
+		t.Error("it answers although it was killed")
 	}
 	c.Start("kube-apiserver")
 	namespace := c.Namespace()

@@ -52,6 +52,8 @@ func makeMounts(keep []string) error {
 		func() error { return overlay("/var/lib") },
 		func() error { return mount("sysfs", "/sys", "sysfs", "") },
 		func() error { return mountGroups(groups) },
+		// A file system of their own: cAdvisor would take one of these files for the place where /run is mounted.
+		func() error { return mountAt("tmpfs", covers, "tmpfs", "mode=755,size=1m") },
 		hideKernelSettings,
 		func() error { return hideResolver(resolver) },
 		func() error { return restore(kept) },
@@ -62,6 +64,16 @@ func makeMounts(keep []string) error {
 		}
 	}
 	return nil
+}
+
+// covers is where the files are that lie over the machine's.
+var covers = filepath.Join(Home, "covers")
+
+func mountAt(source, target, kind, options string) error {
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		return err
+	}
+	return mount(source, target, kind, options)
 }
 
 func mount(source, target, kind, options string) error {
@@ -131,7 +143,7 @@ const resolvConf = "nameserver " + NodeIP + "\noptions attempts:1 timeout:2\n"
 
 // cover puts a file of ours over one of the machine's.
 func cover(target, name, content string) error {
-	file := filepath.Join(Home, name)
+	file := filepath.Join(covers, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func runFirst(name string, o Options) (int, error) {
 	defer signal.Stop(signals)
 	gone := parentGone()
 	if err := cmd.Start(); err != nil {
-		return 0, fmt.Errorf("namespaces: %w", err)
+		return 0, fmt.Errorf("namespaces: %w: in a container, it must be a privileged one", err)
 	}
 	ended := make(chan struct{})
 	go func() {

@@ -33,6 +33,9 @@ const usage = "usage: cluster run PROGRAM ARGS... | parts | stop PART | kill PAR
 // toolsEnv carries the paths of the pinned programs inside, where nothing could be built any more.
 const toolsEnv = "TALLYMAN_CLUSTER_TOOLS"
 
+// extraEnv names tools that the cluster does not need, but the program: helm4, skaffold, kubeconform.
+const extraEnv = "TALLYMAN_CLUSTER_EXTRA"
+
 func main() {
 	enclosure.Role()
 	os.Exit(run(os.Args[1:]))
@@ -125,7 +128,7 @@ func findTools() (control.Tools, error) {
 		return nil, errors.New("TALLYMAN_CLUSTER_TOOL must name test/cluster/tool: use `make e2e` or `make cluster`")
 	}
 	tools := make(control.Tools)
-	for _, name := range control.Names() {
+	for _, name := range append(control.Names(), strings.Fields(os.Getenv(extraEnv))...) {
 		cmd := exec.Command(script, name)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
