@@ -1,12 +1,12 @@
 # The menu. `make help` lists it; what CI runs, anybody can run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build test go-test rust-test lint bench fuzz clean
+.PHONY: help run build images test go-test rust-test lint bench fuzz e2e cluster clean
 ARGS ?=
 TIME ?= 30s
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 12
 
 run: ## Build, run the whole pipeline here and show three jobs (ONCE=1 exits by itself; ARGS='--data D ...')
 	@scripts/build
@@ -14,6 +14,10 @@ run: ## Build, run the whole pipeline here and show three jobs (ONCE=1 exits by 
 
 build: ## Build bin/tallyman, the four programs and bin/processor
 	@scripts/build
+
+images: ## Build the container images without Docker and push them (REGISTRY=host:port/prefix, or TAR=folder for archives; ONLY=api,.. OUT=file VERSION=1.2.3)
+	@go run -C images . $(if $(TAR),--tar '$(abspath $(TAR))',--push) $(if $(REGISTRY),--registry '$(REGISTRY)') \
+	  $(if $(ONLY),--only '$(ONLY)') $(if $(OUT),--out '$(abspath $(OUT))') $(if $(VERSION),--version '$(VERSION)')
 
 test: ## Install what the tests need, and run all of them
 	@scripts/test
@@ -33,6 +37,12 @@ bench: ## Measure everything beside a reference, print a table, write bench.json
 
 fuzz: ## Run every fuzz target for a while (TIME=30s)
 	@scripts/fuzz $(TIME)
+
+e2e: ## The tests on a real Kubernetes, made from nothing and gone afterwards (Linux, root; RUN=name for one)
+	@test/cluster/run e2e '$(RUN)'
+
+cluster: ## A shell in such a Kubernetes, with Tallyman installed
+	@test/cluster/run shell
 
 clean: ## Remove what was built, and the data of `make run`
 	rm -rf bin .tallyman rust-processor/target rust-processor/fuzz/target bench.json

@@ -77,7 +77,7 @@ func (w *words) read(ctx context.Context, seq uint64) (*contract.Event, error) {
 		return nil, err
 	}
 	e := st.Event
-	const overhead = 1 << 10 // of the fields that have a fixed size
+	const overhead = 1 << 10                              // of the fields that have a fixed size
 	w.kept.put(seq, &e, overhead+len(st.Raw)+len(e.Task)) // its texts are parts of the whole
 	return &e, nil
 }

@@ -18,6 +18,7 @@
 //	id.go        job ids: UUIDv7, or derived by a hash so that a repeat is the same job
 //	reason.go    why an attempt ended badly: a closed set, in order
 //	error.go     what can be wrong with bytes or a request: a closed set of codes
+//	encode.go    writing JSON that object.go reads
 //	object.go    decoding that Go and Rust agree on, byte for byte
 //	scan.go      one walk over JSON that checks it and finds where values end
 //	time.go      timestamps with exactly one spelling

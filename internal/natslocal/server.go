@@ -57,7 +57,7 @@ func Start(o Options) (*Server, error) {
 		ServerName: "tallyman", Host: host, Port: port, JetStream: true, StoreDir: o.Dir,
 		JetStreamMaxStore: o.MaxStore, JetStreamMaxMemory: 256 << 20,
 		JetStreamLimits: server.JSLimitOpts{MaxBatchSize: o.MaxBatch},
-		NoSigs: true, // else it would trap SIGTERM, exit and skip our own orderly end
+		NoSigs:          true, // else it would trap SIGTERM, exit and skip our own orderly end
 	})
 	if err != nil {
 		return nil, fmt.Errorf("natslocal: %w", err)

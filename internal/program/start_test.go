@@ -21,6 +21,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/program"
+	"tallyman/internal/stream"
 )
 
 const patience = 30 * time.Second
@@ -295,4 +296,41 @@ func TestWaitsForAMissingRight(t *testing.T) {
 	}
 	r.says(http.StatusOK, "ok")
 	r.once(denied)
+}
+
+func TestWaitsForAnotherToMakeTheStreams(t *testing.T) {
+	t.Parallel()
+	s := serve(t, free(t), &server.Options{})
+	r := begin(t, "--nats-url", s.ClientURL(), "--make-streams=false")
+	r.says(http.StatusServiceUnavailable, "stream EVENTS is missing")
+	other, err := stream.Connect(t.Context(), stream.Options{URL: s.ClientURL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	r.says(http.StatusOK, "ok")
+}
+
+// A user of the server's own, in a line user:password, whose answers come back on subjects of its own.
+func TestWaitsForItsPassword(t *testing.T) {
+	t.Parallel()
+	may := &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"$JS.>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_clerk.>"}},
+	}
+	s := serve(t, free(t), &server.Options{Users: []*server.User{{Username: "clerk", Password: "right", Permissions: may}}})
+	path := filepath.Join(t.TempDir(), "nats.credentials")
+	write := func(line string) {
+		if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("clerk:wrong")
+	r := begin(t, "--nats-url", s.ClientURL(), "--nats-credentials", path, "--nats-inbox", "_INBOX_clerk")
+	r.says(http.StatusServiceUnavailable, "Authorization Violation")
+	write("clerk:right")
+	r.says(http.StatusOK, "ok")
 }

@@ -13,7 +13,7 @@ var (
 	linkTarget  = regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
 	pathLike    = regexp.MustCompile(`^\.?[A-Za-z0-9_\-]+(/[A-Za-z0-9_.\-]+)*/?$`)
 	testName    = regexp.MustCompile(`^(Test|Fuzz|Benchmark)[A-Z]\w+$`)
-	makeTarget  = regexp.MustCompile(`^make ([a-z][a-z-]*)`)
+	makeTarget  = regexp.MustCompile(`^make ([a-z][a-z0-9-]*)`)
 )
 
 func documents(t *testing.T) map[string]string {

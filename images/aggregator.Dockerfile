@@ -1,0 +1,40 @@
+# events in, stats out. Build it at the root of the checkout:
+#   docker build -f images/aggregator.Dockerfile --build-arg REVISION=$(git rev-parse HEAD) -t tallyman/aggregator .
+FROM golang:1.26.8-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go/pkg/mod go mod download
+# What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
+COPY aggregator/*.go aggregator/
+COPY cmd/aggregator/*.go cmd/aggregator/
+COPY contract/*.go contract/
+COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/program/*.go internal/program/
+COPY internal/queue/*.go internal/queue/
+COPY internal/service/*.go internal/service/
+COPY internal/stream/*.go internal/stream/
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/aggregator ./cmd/aggregator
+
+FROM scratch
+ARG VERSION=0.0.0-dev
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=https://tallyman.dev
+LABEL org.opencontainers.image.title="tallyman aggregator" \
+      org.opencontainers.image.description="events in, stats out" \
+      org.opencontainers.image.source=$SOURCE \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION \
+      org.opencontainers.image.created=$CREATED \
+      org.opencontainers.image.licenses=NOASSERTION
+COPY --from=build --chmod=444 /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build --chmod=555 /out/aggregator /ko-app/aggregator
+# The folder for a program's data, where ko has it; it is empty.
+WORKDIR /var/run/ko
+WORKDIR /
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/ko-app \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
+    KO_DATA_PATH=/var/run/ko
+USER 65532:65532
+ENTRYPOINT ["/ko-app/aggregator"]

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"tallyman/test/cluster"
+)
+
+const long = 4 * time.Minute
+
+func TestAPostedJobRunsAndHelmTestsTheInstall(t *testing.T) {
+	w := install(t)
+	w.becomes(w.submit(quick()), "succeeded", long)
+	w.settles(patience, map[string]int{"succeeded": 1})
+	w.Helm("test", "tallyman", "--namespace", w.namespace, "--timeout", "4m")
+	s := w.settles(patience, map[string]int{"succeeded": 2})
+	if s.SucceedJob != 2 || s.FailedJob != 0 || s.JobRetry != 0 || s.Units["noop"] != 0 {
+		t.Errorf("the books say %+v", s)
+	}
+	w.Helm("uninstall", "tallyman", "--namespace", w.namespace, "--wait")
+	w.Eventually(patience, "no ScaledJob is held by a finalizer", func(ctx context.Context) error {
+		out, err := w.Run("kubectl", "get", "scaledjobs", "--namespace", w.namespace, "--output", "name")
+		if err == nil && out != "" {
+			err = fmt.Errorf("there is still %s", out)
+		}
+		return err
+	})
+}
+
+// A burst meets an exact counter: each message has a Kubernetes Job of its own, and none finds nothing.
+func TestABurstOfTwentyMakesTwentyKubernetesJobs(t *testing.T) {
+	w := install(t)
+	w.submitAll(20, quick())
+	s := w.settles(long, map[string]int{"succeeded": 20})
+	if units := w.allDone(patience); len(units) != 20 {
+		t.Errorf("%d Kubernetes Jobs, want 20", len(units))
+	}
+	if s.Units["noop"] != 0 || s.Units["duplicate"] != 0 || s.Units["claim-failed"] != 0 {
+		t.Errorf("the units say %v", s.Units)
+	}
+}
+
+// No more units than `max` are ever unfinished, and all jobs end.
+func TestNoMoreThanMaxAtATime(t *testing.T) {
+	w := install(t, `queues=[{"name":"default","max":5,"types":[{"name":"process-data"}]}]`)
+	w.submitAll(40, quick())
+	w.Eventually(2*long, "all have ended, and never more than 5 were under way", func(ctx context.Context) error {
+		units, err := w.units(ctx)
+		if err != nil {
+			return err
+		}
+		unfinished := 0
+		for i := range units {
+			if !finished(&units[i]) {
+				unfinished++
+			}
+		}
+		if unfinished > 5 {
+			return fmt.Errorf("%w: %d Kubernetes Jobs are unfinished", cluster.ErrNever, unfinished)
+		}
+		if done := w.stats().Jobs["succeeded"]; done != 40 {
+			return fmt.Errorf("%d of 40 have succeeded", done)
+		}
+		return nil
+	})
+}
+
+// A job that always fails has three pods, each with the same task, and the books count as the seed did.
+func TestAFailingJobHasThreeAttempts(t *testing.T) {
+	w := install(t)
+	id := w.submit(failing())
+	j := w.becomes(id, "failed", long)
+	if tries := j.tries(); len(tries) != 3 {
+		t.Errorf("its attempts are %+v", tries)
+	}
+	s := w.settles(patience, map[string]int{"failed": 1})
+	if s.FailedJob != 3 || s.JobRetry != 2 || s.SucceedJob != 0 {
+		t.Errorf("the books say %+v", s)
+	}
+	pods, err := w.pods(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pods) != 3 {
+		t.Errorf("there are %d pods", len(pods))
+	}
+}
+
+// Tasks whose first attempt fails each have a second attempt of their own: no retry takes another's.
+func TestARetryTakesItsOwnTask(t *testing.T) {
+	const jobs = 12
+	w := install(t)
+	ids := w.submitAll(jobs, processData(map[string]any{"records": 1, "pauseMs": 0, "failureRate": 0, "failAttempts": 1}))
+	s := w.settles(2*long, map[string]int{"succeeded": jobs})
+	if s.FailedJob != jobs || s.JobRetry != jobs || s.SucceedJob != jobs {
+		t.Errorf("the books say %+v", s)
+	}
+	for _, id := range ids {
+		j, err := w.job(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tries := j.tries(); len(tries) != 2 || tries[0].Ending != "failed" || tries[1].Ending != "succeeded" {
+			t.Errorf("job %s has the attempts %+v", id, tries)
+		}
+	}
+}
+
+// An empty queue makes no pod.
+func TestAnEmptyQueueMakesNoPod(t *testing.T) {
+	w := install(t)
+	w.Always(20*time.Second, "there is no pod of a unit", func(ctx context.Context) error {
+		pods, err := w.pods(ctx)
+		if err == nil && len(pods) > 0 {
+			err = fmt.Errorf("there is %s", pods[0].Name)
+		}
+		return err
+	})
+}
