@@ -85,7 +85,7 @@ func kinds(t *testing.T, swagger, dir string) {
 	readJSON(t, swagger, &doc)
 	shared := map[string]any{}
 	for name, def := range doc.Definitions {
-		close(def)
+		seal(def)
 		shared[name] = def
 	}
 	shared["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = map[string]any{"oneOf": []any{map[string]any{"type": "string"}, map[string]any{"type": "integer"}}}
@@ -131,15 +131,15 @@ func crds(t *testing.T, from, dir string) {
 		}
 		group, _, _ := strings.Cut(crd.Spec.Group, ".")
 		for _, v := range crd.Spec.Versions {
-			close(v.Schema.OpenAPIV3Schema)
+			seal(v.Schema.OpenAPIV3Schema)
 			name := strings.ToLower(crd.Spec.Names.Kind + "-" + group + "-" + v.Name)
 			writeJSON(t, filepath.Join(dir, name+".json"), v.Schema.OpenAPIV3Schema)
 		}
 	}
 }
 
-// close refuses fields that a schema does not name, and reads what only Kubernetes writes there.
-func close(schema map[string]any) {
+// seal refuses fields that a schema does not name, and reads what only Kubernetes writes there.
+func seal(schema map[string]any) {
 	if _, ok := schema["properties"]; ok && schema["additionalProperties"] == nil && schema["x-kubernetes-preserve-unknown-fields"] == nil {
 		schema["additionalProperties"] = false
 	}
@@ -155,7 +155,7 @@ func close(schema map[string]any) {
 				for name, p := range v {
 					if m, ok := p.(map[string]any); ok {
 						refer(m)
-						close(m)
+						seal(m)
 					}
 					if name == "metadata" && key == "properties" {
 						v[name] = map[string]any{"type": "object"}
@@ -164,12 +164,12 @@ func close(schema map[string]any) {
 				continue
 			}
 			refer(v)
-			close(v)
+			seal(v)
 		case []any:
 			for _, item := range v {
 				if m, ok := item.(map[string]any); ok {
 					refer(m)
-					close(m)
+					seal(m)
 				}
 			}
 		}

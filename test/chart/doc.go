@@ -10,5 +10,7 @@
 //	config_test.go       the configuration is contract.Config, and the programs' flags are what is set
 //	security_test.go     Pod Security, limits, tokens, secrets, roles, networks
 //	rights_test.go       the NATS users against contract/names.go, and against a real server
+//	docs_test.go         what docs/ says of it
+//	unittest_test.go     the suites beside the chart, for those who have only Helm
 //	pipeline_test.go     the real programs as the chart starts them, from a post to its end
 package chart

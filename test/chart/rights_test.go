@@ -2,6 +2,7 @@ package chart
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -36,9 +37,14 @@ func say(queue string, kinds ...contract.Kind) (subjects []string) {
 
 // follow is what an ordered consumer of a stream asks of JetStream; key is a bucket's filter.
 func follow(stream, filter string) []string {
-	create := "$JS.API.CONSUMER.CREATE." + stream + ".*"
-	if filter != "" {
-		create += "." + filter
+	create := "$JS.API.CONSUMER.CREATE." + stream
+	switch filter {
+	case "":
+		create += ".*"
+	case ">":
+		create += ".>"
+	default:
+		create += ".*." + filter
 	}
 	return []string{create, "$JS.API.CONSUMER.INFO." + stream + ".*", "$JS.API.CONSUMER.DELETE." + stream + ".*", "$JS.API.CONSUMER.MSG.NEXT." + stream + ".*"}
 }
@@ -86,7 +92,7 @@ func expected(queues ...string) map[string]rights {
 		"aggregator": {Publish: slices.Concat(look, build, follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"),
 			[]string{contract.BucketSubject(contract.BucketJobs, ">"), contract.BucketSubject(contract.BucketLeases, contract.LeaseLedger), leader(contract.BucketLeases),
 				oneEvent, direct(contract.BucketJobs, ">")})},
-		"tap":   {Subscribe: []string{"jobs.events.>", "jobs.progress.>", "jobs.scaling.>"}},
+		"tap":   {Publish: slices.Concat(past(contract.StreamEvents), past(contract.StreamScaling)), Subscribe: []string{"jobs.events.>", "jobs.progress.>", "jobs.scaling.>"}},
 		"admin": {Publish: []string{">"}, Subscribe: []string{">"}},
 	}
 	for _, q := range queues {
@@ -97,12 +103,17 @@ func expected(queues ...string) map[string]rights {
 			Subscribe: []string{units}}
 	}
 	for name, r := range users {
-		if name != "tap" && name != "admin" {
+		if name != "admin" {
 			r.Subscribe = append(r.Subscribe, "_INBOX_"+name+".>")
 		}
 		users[name] = rights{sorted(r.Publish), sorted(r.Subscribe)}
 	}
 	return users
+}
+
+// past is reading a stream in any order, by any filter, as the nats command does.
+func past(stream string) []string {
+	return append(follow(stream, ">"), "$JS.API.STREAM.INFO."+stream, "$JS.API.DIRECT.GET."+stream, "$JS.FC."+stream+".>")
 }
 
 func sorted(subjects []string) []string {
@@ -123,15 +134,11 @@ func TestUsersHaveTheContractsSubjects(t *testing.T) {
 	}
 	got := make(map[string]rights)
 	for _, u := range opts.Users {
-		r := rights{}
-		if p := u.Permissions.Publish; !slices.Equal(p.Deny, []string{">"}) {
-			r.Publish = sorted(p.Allow)
-			if len(p.Allow) == 0 || len(p.Deny) > 0 {
-				t.Errorf("%s: an empty list of what is allowed would allow everything: %+v", u.Username, p)
-			}
+		p, s := u.Permissions.Publish, u.Permissions.Subscribe
+		if len(p.Allow) == 0 || len(s.Allow) == 0 {
+			t.Errorf("%s: an empty list of what is allowed would allow everything: %+v, %+v", u.Username, p, s)
 		}
-		r.Subscribe = sorted(u.Permissions.Subscribe.Allow)
-		got[u.Username] = r
+		got[u.Username] = rights{sorted(p.Allow), sorted(s.Allow)}
 	}
 	if diff := cmp.Diff(expected("default", "B_1"), got); diff != "" {
 		t.Errorf("(-contract +chart):\n%s", diff)
@@ -165,7 +172,7 @@ func TestRightsForAnOutsideNATS(t *testing.T) {
 	want := expected("default")
 	delete(want, "admin")
 	for _, u := range conf.Users {
-		if diff := cmp.Diff(want[u.User].Publish, sortedOrNil(u.Permissions.Publish.Allow)); diff != "" {
+		if diff := cmp.Diff(want[u.User].Publish, sorted(u.Permissions.Publish.Allow)); diff != "" {
 			t.Errorf("%s:\n%s", u.User, diff)
 		}
 		delete(want, u.User)
@@ -173,13 +180,6 @@ func TestRightsForAnOutsideNATS(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("users that are missing: %v", want)
 	}
-}
-
-func sortedOrNil(s []string) []string {
-	if len(s) == 0 {
-		return nil
-	}
-	return sorted(s)
 }
 
 // acts is who may do what; whoever is not named is refused. "a" and "b" are two teams' queues.
@@ -208,8 +208,9 @@ var acts = []struct {
 	{"tell the progress of a", true, "jobs.progress.a.probe.j", []string{"processor-a", "admin"}},
 	{"mirror Kubernetes' Events", true, "jobs.scaling.a.Failed", []string{"bridge", "admin"}},
 	{"read any claim", true, "$JS.API.STREAM.MSG.GET.KV_claims", []string{"api", "scheduler", "bridge", "processor-a", "processor-b", "admin"}},
-	{"read every event", true, "$JS.API.CONSUMER.CREATE.EVENTS.c", []string{"api", "aggregator", "admin"}},
-	{"read one event", true, "$JS.API.DIRECT.GET.EVENTS", []string{"api", "scheduler", "aggregator", "admin"}},
+	{"read every event", true, "$JS.API.CONSUMER.CREATE.EVENTS.c", []string{"api", "aggregator", "tap", "admin"}},
+	{"read what Kubernetes said", true, "$JS.API.CONSUMER.CREATE.SCALING.c.jobs.scaling.a.*", []string{"tap", "admin"}},
+	{"read one event", true, "$JS.API.DIRECT.GET.EVENTS", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
 	{"read outputs", true, "$JS.API.DIRECT.GET.KV_output.$KV.output.a.j.1.1", []string{"api", "admin"}},
 	{"read the books", true, "$JS.API.CONSUMER.CREATE.KV_jobs.c.$KV.jobs.>", []string{"api", "aggregator", "admin"}},
 	{"read the claims of all queues", true, "$JS.API.CONSUMER.CREATE.KV_claims.c.$KV.claims.*.unit.*", []string{"bridge", "admin"}},
@@ -348,4 +349,47 @@ func (s *natsServer) dial(t *testing.T, user string) *stream.Stream {
 	}
 	t.Cleanup(c.Close)
 	return c
+}
+
+// `nats sub --stream` with the tap's credentials reads the past, in either of the ways that clients have.
+func TestTapReadsThePast(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t, twoTeams(t))
+	if err := s.dial(t, "aggregator").Ensure(t.Context(), stream.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	at := contract.At(time.Now())
+	e := contract.Event{
+		Kind: contract.Queued, Source: contract.SourceAPI, Time: at, Queue: "a", Type: "probe", JobID: contract.KeyID("chart", "1"),
+		Run: 1, SubmittedAt: at,
+	}
+	if _, err := s.dial(t, "api").Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	err := s.dial(t, "tap").Follow(t.Context(), 0, func(st stream.Stored) error {
+		if st.Event.JobID != e.JobID {
+			t.Errorf("%+v", st)
+		}
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		t.Error(err)
+	}
+	nc, err := nats.Connect(s.ClientURL(), s.login(t, "tap"), nats.CustomInboxPrefix("_INBOX_tap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := js.SubscribeSync("jobs.log.*.a.probe.queued", nats.BindStream(contract.StreamEvents), nats.OrderedConsumer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sub.NextMsg(10 * time.Second); err != nil {
+		t.Error(err)
+	}
 }

@@ -20,7 +20,6 @@ import (
 // natsServer is a real server with the configuration that the chart renders.
 type natsServer struct {
 	*server.Server
-	dir     string
 	secrets []*corev1.Secret
 	log     *violations
 }
@@ -51,7 +50,7 @@ func (v *violations) all() []string {
 // startNATS starts a server with the rendered configuration; only its port and its folder are the test's own.
 func startNATS(t *testing.T, objects []*object) *natsServer {
 	t.Helper()
-	s := &natsServer{dir: t.TempDir(), secrets: all[*corev1.Secret](objects), log: &violations{}}
+	s := &natsServer{secrets: all[*corev1.Secret](objects), log: &violations{}}
 	opts, err := server.ProcessConfigFile(s.write(t, release+"-tallyman-nats", "nats.conf"))
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +72,7 @@ func startNATS(t *testing.T, objects []*object) *natsServer {
 // write puts a Secret's value into a file, as a pod's volume does.
 func (s *natsServer) write(t *testing.T, secret, key string) string {
 	t.Helper()
-	path := filepath.Join(s.dir, secret+"."+key)
+	path := filepath.Join(t.TempDir(), secret+"."+key) // a new one each time: another program may be reading
 	for _, o := range s.secrets {
 		if o.Name == secret {
 			if err := os.WriteFile(path, o.Data[key], 0o600); err != nil {

@@ -30,7 +30,7 @@ _INBOX_{{ . }}
 {{- toJson $all -}}
 {{- end -}}
 
-{{/* User -> {publish, subscribe}, as JSON. The user `admin` may do everything and `tap` only listen; both are for people. */}}
+{{/* User -> {publish, subscribe}, as JSON. `admin` may do everything, `tap` listen and read what was said; both are for people. */}}
 {{- define "tallyman.nats.permissions" -}}
 {{- $look := list -}}
 {{- $make := list -}}
@@ -78,19 +78,24 @@ _INBOX_{{ . }}
       "subscribe" (list (printf "$KV.claims.%s.unit.*" .name))) -}}
 {{- end -}}
 
+{{- $past := list -}}
+{{- range list "EVENTS" "SCALING" -}}
+{{- $past = concat $past (list (printf "$JS.API.STREAM.INFO.%s" .) (printf "$JS.API.CONSUMER.CREATE.%s.>" .) (printf "$JS.API.CONSUMER.INFO.%s.*" .)
+      (printf "$JS.API.CONSUMER.DELETE.%s.*" .) (printf "$JS.API.CONSUMER.MSG.NEXT.%s.*" .) (printf "$JS.API.DIRECT.GET.%s" .) (printf "$JS.FC.%s.>" .)) -}}
+{{- end -}}
+{{- $_ := set $users "tap" (dict "publish" $past "subscribe" (list "jobs.events.>" "jobs.progress.>" "jobs.scaling.>")) -}}
+
 {{- range $name, $user := $users -}}
 {{- $_ := set $user "publish" ($user.publish | uniq | sortAlpha) -}}
 {{- $_ := set $user "subscribe" (append $user.subscribe (printf "%s.>" (include "tallyman.nats.inbox" $name)) | sortAlpha) -}}
 {{- end -}}
-{{- $_ := set $users "tap" (dict "publish" list "subscribe" (list "jobs.events.>" "jobs.progress.>" "jobs.scaling.>")) -}}
 {{- $_ := set $users "admin" (dict "publish" (list ">") "subscribe" (list ">")) -}}
 {{- toJson $users -}}
 {{- end -}}
 
-{{/* As a server's configuration has them. An empty list of what is allowed would allow everything, hence deny. */}}
+{{/* As a server's configuration has them. No list is empty: to a server an empty one allows everything. */}}
 {{- define "tallyman.nats.rights" -}}
-{{- $publish := ternary (dict "deny" (list ">")) (dict "allow" .publish) (empty .publish) -}}
-{{- dict "publish" $publish "subscribe" (dict "allow" .subscribe) | toJson -}}
+{{- dict "publish" (dict "allow" .publish) "subscribe" (dict "allow" .subscribe) | toJson -}}
 {{- end -}}
 
 {{/*
