@@ -21,7 +21,6 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/program"
-	"tallyman/internal/stream"
 )
 
 const patience = 30 * time.Second
@@ -296,22 +295,6 @@ func TestWaitsForAMissingRight(t *testing.T) {
 	}
 	r.says(http.StatusOK, "ok")
 	r.once(denied)
-}
-
-func TestWaitsForAnotherToMakeTheStreams(t *testing.T) {
-	t.Parallel()
-	s := serve(t, free(t), &server.Options{})
-	r := begin(t, "--nats-url", s.ClientURL(), "--make-streams=false")
-	r.says(http.StatusServiceUnavailable, "stream EVENTS is missing")
-	other, err := stream.Connect(t.Context(), stream.Options{URL: s.ClientURL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := other.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
-	r.says(http.StatusOK, "ok")
 }
 
 // A user of the server's own, in a line user:password, whose answers come back on subjects of its own.
