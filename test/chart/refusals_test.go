@@ -44,6 +44,7 @@ var refusals = []struct {
 	{"a command and no image", trying + "queues: [{name: a, types: [{name: resize, command: [/resize]}]}]", []string{"queues[0].image: a command needs an image"}},
 	{"a variable that the work never sees", trying + "queues: [{name: a, env: [{name: AWS_PROFILE, value: x}], types: [{name: probe}]}]", []string{"queues[0].env[0].name: AWS_PROFILE: the work inherits nothing"}},
 	{"a volume of ours", trying + "queues: [{name: a, volumes: [{name: nats}], types: [{name: probe}]}]", []string{`queues[0].volumes[0].name: "nats" is the name of one of ours`}},
+	{"an API for everybody", trying + "api: {service: {type: LoadBalancer}}", []string{"api.service.type: a LoadBalancer opens the API", "api.token.secret"}},
 	{"a test of no queue", trying + "test: {queue: b}", []string{`test.queue: there is no queue "b"`}},
 
 	{"a wrong type", "nats: {bundled: 1}", []string{"/nats/bundled", "boolean"}},

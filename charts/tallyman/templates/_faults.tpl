@@ -29,6 +29,9 @@
 {{- if and $v.sqs.bundled $v.aws.keysSecret -}}
 {{- $f = append $f "aws.keysSecret: the bundled SQS makes its own; take it away, or set sqs.bundled=false" -}}
 {{- end -}}
+{{- if and (ne $v.api.service.type "ClusterIP") (not $v.api.token.secret) -}}
+{{- $f = append $f (printf "api.service.type: a %s opens the API to whoever reaches it; name the Secret with a token by api.token.secret" $v.api.service.type) -}}
+{{- end -}}
 {{- toJson $f -}}
 {{- end -}}
 

@@ -41,5 +41,10 @@ ports:
 {{- else -}}
 {{- $url := .Values.aws.endpoint | default "https://aws" -}}
 - {{ include "tallyman.network.ports" (dict "urls" $url "default" (ternary 80 443 (hasPrefix "http:" $url))) | nindent 2 | trim }}
+{{- if not (or .Values.aws.endpoint .Values.aws.keysSecret) }}
+# EKS Pod Identity hands out a role's keys at these addresses of the node.
+- to: [{ipBlock: {cidr: 169.254.170.23/32}}, {ipBlock: {cidr: "fd00:ec2::23/128"}}]
+  ports: [{protocol: TCP, port: 80}]
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -111,6 +111,9 @@ env:
   - {name: TALLYMAN_GRACE_SECONDS, value: {{ $q.graceSeconds | quote }}}
   - {name: TALLYMAN_PATIENCE_SECONDS, value: {{ $q.patienceSeconds | quote }}}
   - {name: TALLYMAN_LOG, value: {{ $q.log }}}
+  {{- if .own }}
+  - {name: TALLYMAN_CA_FILE, value: /opt/tallyman/ca.pem} # the image may have no certificates
+  {{- end }}
   {{- with $q.storeDir }}
   - {name: TALLYMAN_STORE_DIR, value: {{ . | quote }}}
   {{- end }}
