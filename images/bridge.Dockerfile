@@ -6,6 +6,7 @@ COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
 COPY bridge/*.go bridge/
+COPY bridge/kube/*.go bridge/kube/
 COPY cmd/bridge/*.go cmd/bridge/
 COPY contract/*.go contract/
 COPY internal/dispatch/*.go internal/dispatch/

@@ -1,6 +1,5 @@
 # A queue's own image, in Python. Build it in the folder above:
 #   docker build -f own-image/python.Dockerfile -t my-registry/word-count .
-# python:3-slim brings its own certificate authorities, which `claim` needs for SQS and NATS.
 FROM python:3.13-slim-bookworm
 COPY --chmod=555 word_count.py /usr/local/bin/word-count
 USER 65532:65532

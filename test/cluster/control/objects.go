@@ -22,7 +22,10 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-var scaledJobs = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledjobs"}
+var (
+	scaledJobs  = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledjobs"}
+	definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+)
 
 func (c *Control) applyBasics(ctx context.Context) error {
 	b, err := config.ReadFile("config/objects.yaml")
@@ -41,20 +44,50 @@ func (c *Control) applyKEDA(ctx context.Context, dir string) error {
 	for _, name := range []string{"role.yaml", "role_binding.yaml", "aggregate_cluster_roles.yaml"} {
 		files = append(files, filepath.Join(dir, "rbac", name))
 	}
-	all, ctx := errgroup.WithContext(ctx)
+	all, allCtx := errgroup.WithContext(ctx)
 	for _, file := range files {
 		all.Go(func() error {
 			b, err := os.ReadFile(file)
 			if err != nil {
 				return err
 			}
-			if err := c.apply(ctx, b); err != nil {
+			if err := c.apply(allCtx, b); err != nil {
 				return fmt.Errorf("%s: %w", file, err)
 			}
 			return nil
 		})
 	}
-	return all.Wait()
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	return c.awaitDefinitions(ctx)
+}
+
+// awaitDefinitions waits until the API server serves what was defined: whoever watches it earlier waits long.
+func (c *Control) awaitDefinitions(ctx context.Context) error {
+	return until(ctx, func() (bool, error) {
+		list, err := c.dynamic.Resource(definitions).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return false, err
+		}
+		for _, definition := range list.Items {
+			if !holds(&definition, "Established") {
+				return false, fmt.Errorf("%s is not served", definition.GetName())
+			}
+		}
+		return true, nil
+	})
+}
+
+// holds tells whether an object has a condition of this type that is True.
+func holds(object *unstructured.Unstructured, kind string) bool {
+	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, c := range conditions {
+		if m, ok := c.(map[string]any); ok && m["type"] == kind && m["status"] == "True" {
+			return true
+		}
+	}
+	return false
 }
 
 // apply puts every object of a YAML file into the cluster, by server-side apply. A namespace that another file of
@@ -135,13 +168,10 @@ func (c *Control) awaitKEDA(ctx context.Context) error {
 		if err != nil {
 			return false, err
 		}
-		conditions, _, err := unstructured.NestedSlice(probe.Object, "status", "conditions")
-		for _, c := range conditions {
-			if m, ok := c.(map[string]any); ok && m["type"] == "Ready" && m["status"] == "True" {
-				return true, nil
-			}
+		if holds(probe, "Ready") {
+			return true, nil
 		}
-		return false, errors.Join(err, fmt.Errorf("its conditions: %v", conditions))
+		return false, fmt.Errorf("its status: %v", probe.Object["status"])
 	})
 	if err != nil {
 		return fmt.Errorf("KEDA does not report on a ScaledJob: %w", err)

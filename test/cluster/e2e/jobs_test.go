@@ -73,7 +73,7 @@ func TestAFailingJobHasThreeAttempts(t *testing.T) {
 	w := install(t)
 	id := w.submit(failing())
 	j := w.becomes(id, "failed", long)
-	if tries := j.tries(); len(tries) != 3 {
+	if tries := j.Attempts; len(tries) != 3 {
 		t.Errorf("its attempts are %+v", tries)
 	}
 	s := w.settles(patience, map[string]int{"failed": 1})
@@ -103,7 +103,7 @@ func TestARetryTakesItsOwnTask(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tries := j.tries(); len(tries) != 2 || tries[0].Ending != "failed" || tries[1].Ending != "succeeded" {
+		if tries := j.Attempts; len(tries) != 2 || tries[0].Ending != "failed" || tries[1].Ending != "succeeded" {
 			t.Errorf("job %s has the attempts %+v", id, tries)
 		}
 	}

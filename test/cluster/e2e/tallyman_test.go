@@ -157,12 +157,8 @@ func (w *tallyman) submitAll(n int, p post) []string {
 
 // job is what the api shows of one.
 type job struct {
-	JobID  string `json:"jobId"`
-	State  string `json:"state"`
-	Reason string `json:"reason"`
-	Runs   []struct {
-		Attempts []attempt `json:"attempts"`
-	} `json:"runs"`
+	JobID    string    `json:"jobId"`
+	State    string    `json:"state"`
 	Attempts []attempt `json:"attempts"`
 }
 
@@ -171,15 +167,6 @@ type attempt struct {
 	Ending   string `json:"ending"`
 	Reason   string `json:"reason"`
 	ExitCode *int   `json:"exitCode"`
-}
-
-// tries are all attempts, wherever the api shows them.
-func (j *job) tries() []attempt {
-	all := j.Attempts
-	for _, r := range j.Runs {
-		all = append(all, r.Attempts...)
-	}
-	return all
 }
 
 func (w *tallyman) job(ctx context.Context, id string) (job, error) {

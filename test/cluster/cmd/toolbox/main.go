@@ -5,10 +5,12 @@
 //	toolbox serve ADDRESS TEXT  answer every request with the text
 //	toolbox get URL             print what it answers; ends with 1 if it does not
 //	toolbox wait                until SIGTERM
+//	toolbox eat                 take memory until somebody minds
 //	toolbox keep FILE TEXT      write the text to a file, and print the file
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +52,11 @@ func run(ctx context.Context, args []string) (int, error) {
 	case "wait":
 		<-ctx.Done()
 		return 0, nil
+	case "eat":
+		for eaten := [][]byte{}; ctx.Err() == nil && len(eaten) < 1<<10; { // at most 16 GiB
+			eaten = append(eaten, bytes.Repeat([]byte{1}, 16<<20))
+		}
+		return 0, nil
 	case "keep":
 		if err := os.WriteFile(args[1], []byte(args[2]), 0o644); err != nil {
 			return 1, err
@@ -58,7 +65,7 @@ func run(ctx context.Context, args []string) (int, error) {
 		fmt.Println(string(b))
 		return 0, err
 	}
-	return 2, errors.New("say, exit, serve, get, wait or keep")
+	return 2, errors.New("say, exit, serve, get, wait, eat or keep")
 }
 
 func get(ctx context.Context, url string) error {

@@ -1,0 +1,209 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// own is a queue with an image of its own, the toolbox, and a type for each way to end.
+const own = `queues=[{"name":"own","image":"` + image + `","max":20,"grace":"2s",
+	"resources":{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"memory":"128Mi"}},
+	"types":[
+		{"name":"well","command":["/toolbox","say","well"]},
+		{"name":"one","command":["/toolbox","exit","1"]},
+		{"name":"permanent","command":["/toolbox","exit","65"]},
+		{"name":"eat","command":["/toolbox","eat"]},
+		{"name":"wait","command":["/toolbox","wait"]}]}]`
+
+func ownInstall(t *testing.T) *tallyman {
+	t.Helper()
+	w := install(t, own)
+	toolbox(w.Cluster)
+	return w
+}
+
+func ownJob(kind string) post { return post{Queue: "own", Type: kind, Payload: map[string]any{}} }
+
+// Each way of a work to end has its reason and its attempts, once.
+func TestEveryEndingHasItsReason(t *testing.T) {
+	w := ownInstall(t)
+	timed := ownJob("wait")
+	timed.Timeout = 2
+	for _, want := range []struct {
+		job      post
+		state    string
+		attempts int
+		reasons  []string // that are true of each failed attempt
+	}{
+		{ownJob("well"), "succeeded", 1, nil},
+		{ownJob("one"), "failed", 3, []string{"AppExit"}},
+		{ownJob("permanent"), "failed", 1, []string{"AppExit"}},
+		{ownJob("eat"), "failed", 3, []string{"OOMKilled"}},
+		{timed, "failed", 3, []string{"Timeout"}},
+	} {
+		t.Run(want.job.Type+" "+want.state, func(t *testing.T) {
+			t.Parallel()
+			id := w.submit(want.job)
+			j := w.becomes(id, want.state, 2*long)
+			if len(j.Attempts) != want.attempts {
+				t.Errorf("it has %d attempts, want %d: %+v", len(j.Attempts), want.attempts, j.Attempts)
+			}
+			for _, a := range j.Attempts {
+				if a.Ending == "failed" && !slices.Contains(want.reasons, a.Reason) {
+					t.Errorf("attempt %d failed by %s, want %v", a.Attempt, a.Reason, want.reasons)
+				}
+			}
+		})
+	}
+}
+
+// running waits until a job's attempt n is under way, and gives its pod.
+func (w *tallyman) running(id string, n int) (pod corev1.Pod) {
+	w.t.Helper()
+	w.Eventually(long, fmt.Sprintf("attempt %d of %s runs", n, id), func(ctx context.Context) error {
+		j, err := w.job(ctx, id)
+		if err != nil {
+			return err
+		}
+		if j.State != "running" || len(j.Attempts) != n {
+			return fmt.Errorf("it is %s: %+v", j.State, j.Attempts)
+		}
+		pods, err := w.pods(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range pods {
+			if p.Status.Phase == corev1.PodRunning && p.DeletionTimestamp == nil {
+				pod = p
+				return nil
+			}
+		}
+		return fmt.Errorf("no pod of %d runs", len(pods))
+	})
+	return pod
+}
+
+// An eviction spends no retry, and is said as what it is.
+func TestAnEvictedAttemptSpendsNoRetry(t *testing.T) {
+	w := ownInstall(t)
+	id := w.submit(ownJob("wait"))
+	pod := w.running(id, 1)
+	err := w.Client().CoreV1().Pods(w.namespace).EvictV1(t.Context(), &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.running(id, 2)
+	j, err := w.job(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first := j.Attempts[0]; first.Ending != "disrupted" || first.Reason != "Evicted" {
+		t.Errorf("the first attempt is %+v", first)
+	}
+	if s := w.stats(); s.FailedJob != 0 || s.JobRetry != 0 {
+		t.Errorf("the books say %+v", s)
+	}
+	w.cancel(id)
+}
+
+// cancel asks for a running job's end, and waits for it.
+func (w *tallyman) cancel(id string) {
+	w.t.Helper()
+	if err := w.ask(w.t.Context(), "DELETE", "/jobs/"+id, nil, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	w.becomes(id, "cancelled", long)
+}
+
+// A Kubernetes Job that somebody deletes takes its job with it, and the books say so.
+func TestADeletedKubernetesJobIsSaid(t *testing.T) {
+	w := ownInstall(t)
+	id := w.submit(ownJob("wait"))
+	w.running(id, 1)
+	units, err := w.units(t.Context())
+	if err != nil || len(units) != 1 {
+		t.Fatalf("%d units, %v", len(units), err)
+	}
+	background := metav1.DeletePropagationBackground
+	err = w.Client().BatchV1().Jobs(w.namespace).Delete(t.Context(), units[0].Name, metav1.DeleteOptions{PropagationPolicy: &background})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(id, "failed", long)
+	w.settles(patience, map[string]int{"failed": 1})
+}
+
+// A pod that somebody deletes is an attempt that failed; the next one goes on.
+func TestADeletedPodIsAnAttempt(t *testing.T) {
+	w := ownInstall(t)
+	id := w.submit(ownJob("wait"))
+	pod := w.running(id, 1)
+	if err := w.Client().CoreV1().Pods(w.namespace).Delete(t.Context(), pod.Name, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.running(id, 2)
+	j, err := w.job(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first := j.Attempts[0]; first.Ending != "failed" || first.Reason != "Deleted" {
+		t.Errorf("the first attempt is %+v", first)
+	}
+	w.cancel(id)
+}
+
+// What ends and goes while no bridge looks is judged by the next one.
+func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
+	w := ownInstall(t)
+	stays, goes := w.submit(ownJob("wait")), ""
+	w.running(stays, 1)
+	w.Kubectl("-n", w.namespace, "scale", "deployment", "tallyman-bridge", "--replicas", "0")
+	w.Kubectl("-n", w.namespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=bridge", "--timeout", "60s")
+	w.Kubectl("-n", w.namespace, "delete", "jobs", "-l", "scaledjob.keda.sh/name", "--wait=true")
+	goes = w.submit(ownJob("one"))
+	w.allDone(long)
+	w.Kubectl("-n", w.namespace, "scale", "deployment", "tallyman-bridge", "--replicas", "1")
+	w.becomes(stays, "failed", long)
+	w.becomes(goes, "failed", long)
+	w.settles(patience, map[string]int{"failed": 2})
+}
+
+// While an image cannot be pulled, a Secret is missing or no node fits, every message stays in SQS.
+func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
+	for name, broken := range map[string]string{
+		"bad tag":        `queues=[{"name":"own","image":"localhost:5000/toolbox:gone","types":[{"name":"well","command":["/toolbox","say","well"]}]}]`,
+		"missing Secret": `queues=[{"name":"own","image":"` + image + `","envFrom":[{"secretRef":{"name":"absent"}}],"types":[{"name":"well","command":["/toolbox","say","well"]}]}]`,
+		"no node":        `queues=[{"name":"own","image":"` + image + `","nodeSelector":{"disk":"none"},"types":[{"name":"well","command":["/toolbox","say","well"]}]}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := install(t, broken)
+			toolbox(w.Cluster)
+			id := w.submit(ownJob("well"))
+			w.Eventually(long, "a pod waits", func(ctx context.Context) error {
+				pods, err := w.pods(ctx)
+				if err == nil && len(pods) == 0 {
+					err = fmt.Errorf("there is none")
+				}
+				return err
+			})
+			w.Always(10*time.Second, "the job is queued", func(ctx context.Context) error {
+				j, err := w.job(ctx, id)
+				if err == nil && j.State != "queued" {
+					err = fmt.Errorf("it is %s", j.State)
+				}
+				return err
+			})
+			if name == "missing Secret" { // and when it is mended, the job runs
+				w.Kubectl("-n", w.namespace, "create", "secret", "generic", "absent", "--from-literal=A=b")
+				w.becomes(id, "succeeded", long)
+			}
+		})
+	}
+}
