@@ -68,6 +68,10 @@ func TestAServiceIsFoundByItsName(t *testing.T) {
 	c.Eventually(patience, "the test reaches the Service", func(ctx context.Context) error {
 		return answers(ctx, "http://"+c.Service(namespace, "server", 80), "answered")
 	})
+	// KEDA is a process of the node, and is given the names that pods use.
+	if err := answers(t.Context(), "http://server."+namespace+".svc", "answered"); err != nil {
+		t.Error("by the name without the cluster's domain: ", err)
+	}
 	createPod(c, t, namespace, "client", podSpec(c, "get", "http://server"))
 	ended(t, c, namespace, "client", corev1.PodSucceeded)
 	if got := logOf(t, c, namespace, "client"); got != "answered" {

@@ -139,7 +139,8 @@ func hideResolver(path string) error {
 	return os.WriteFile(path, []byte(resolvConf), 0o644)
 }
 
-const resolvConf = "nameserver " + NodeIP + "\noptions attempts:1 timeout:2\n"
+// As a pod of no particular namespace has it, so that KEDA, a process of the node here, knows `name.namespace.svc` too.
+const resolvConf = "nameserver " + NodeIP + "\nsearch svc.cluster.local cluster.local\noptions ndots:5 attempts:2 timeout:2\n"
 
 // cover puts a file of ours over one of the machine's.
 func cover(target, name, content string) error {
