@@ -280,4 +280,3 @@ func finished(j *batchv1.Job) bool {
 	}
 	return false
 }
-
