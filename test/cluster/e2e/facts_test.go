@@ -44,7 +44,7 @@ func TestEveryEndingHasItsReason(t *testing.T) {
 	}{
 		{ownJob("well"), "succeeded", 1, nil},
 		{ownJob("one"), "failed", 3, []string{"AppExit"}},
-		{ownJob("permanent"), "failed", 1, []string{"AppExit"}},
+		{ownJob("permanent"), "failed", 1, []string{"AppError"}},
 		{ownJob("eat"), "failed", 3, []string{"OOMKilled"}},
 		{timed, "failed", 3, []string{"Timeout"}},
 	} {
