@@ -220,14 +220,8 @@ func DecodeEvent(b []byte) (Event, error) {
 	e.Source = oneOf(&o, "source", true, sources[:])
 	id := o.text("id", true, 512)
 	subject := o.text("subject", true, MaxToken)
-	data := o.want("data", true)
-	switch {
-	case o.err != nil:
-		return Event{}, o.err
-	case data[0] != '{':
-		return Event{}, d.notObject()
-	case d.err != nil:
-		return Event{}, d.err
+	if err := o.enter("data", &d); err != nil {
+		return Event{}, err
 	}
 	e.readData(&d)
 	switch {

@@ -72,6 +72,18 @@ func (o *object) split(text string, inner *object) *Error {
 	return nil
 }
 
+// enter gives the first fault of o, then of inner as a whole; with none, inner's fields may be read.
+func (o *object) enter(key string, inner *object) *Error {
+	raw := o.want(key, true)
+	switch {
+	case o.err != nil:
+		return o.err
+	case raw[0] != '{':
+		return inner.notObject()
+	}
+	return inner.err
+}
+
 func (o *object) notObject() *Error {
 	return Errorf(CodeNotObject, strings.TrimSuffix(o.prefix, "."), "the first byte must be {")
 }

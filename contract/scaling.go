@@ -127,14 +127,8 @@ func DecodeScaling(b []byte) (Scaling, error) {
 	s := Scaling{Last: o.time("time", true)}
 	id := o.text("id", true, 512)
 	subject := o.token("subject", true)
-	data := o.want("data", true)
-	switch {
-	case o.err != nil:
-		return Scaling{}, o.err
-	case data[0] != '{':
-		return Scaling{}, d.notObject()
-	case d.err != nil:
-		return Scaling{}, d.err
+	if err := o.enter("data", &d); err != nil {
+		return Scaling{}, err
 	}
 	s.read(&d)
 	s.UID = id[:max(len(id)-len("/"+strconv.Itoa(s.Count)), 0)]
