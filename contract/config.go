@@ -147,7 +147,7 @@ func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...an
 		at += "."
 	}
 	o := object{prefix: at}
-	if err := o.split(string(raw), nil); err != nil {
+	if err := o.split(string(raw), false, nil); err != nil {
 		fault("%w", err)
 		return
 	}

@@ -19,7 +19,8 @@
 //	reason.go    why an attempt ended badly: a closed set, in order
 //	error.go     what can be wrong with bytes or a request: a closed set of codes
 //	encode.go    writing JSON that object.go reads
-//	object.go    decoding that Go and Rust agree on, byte for byte
+//	object.go    the fields of one JSON object, found once
+//	field.go     decoding a field as Go and Rust agree on, byte for byte
 //	scan.go      one walk over JSON that checks it and finds where values end
 //	time.go      timestamps with exactly one spelling
 //

@@ -96,7 +96,14 @@ func toToken(s string) string {
 
 // EventID is the identity of a job's fact.
 func EventID(jobID string, run, attempt int, kind Kind) string {
-	return jobID + "/" + strconv.Itoa(run) + "/" + strconv.Itoa(attempt) + "/" + string(kind)
+	return string(appendEventID(nil, jobID, run, attempt, kind))
+}
+
+func appendEventID(b []byte, jobID string, run, attempt int, kind Kind) []byte {
+	b = append(append(b, jobID...), '/')
+	b = append(strconv.AppendInt(b, int64(run), 10), '/')
+	b = append(strconv.AppendInt(b, int64(attempt), 10), '/')
+	return append(b, kind...)
 }
 
 // UnitEventID is the identity of a unit's fact; receipt is the handle of the message it speaks of, or

@@ -15,6 +15,7 @@ type scanner struct {
 	b     string
 	i     int // the next byte
 	level int // how many objects and lists are open
+	plain bool
 	err   *Error
 }
 
@@ -121,6 +122,12 @@ func (s *scanner) list() {
 
 func (s *scanner) text() {
 	s.must('"')
+	if s.plain {
+		if n := strings.IndexByte(s.b[s.i:], '"'); n >= 0 {
+			s.i += n + 1
+			return
+		}
+	}
 	for s.err == nil {
 		rest := s.b[s.i:]
 		n := 0
@@ -189,6 +196,27 @@ func (s *scanner) end() {
 	if s.i < len(s.b) {
 		s.fail()
 	}
+}
+
+// natureOf tells whether all of b is ASCII, and whether it is plain: no byte in it is below a space, and none
+// is a backslash, so that a text of it ends at the next quotation mark. It looks at eight bytes at a time.
+func natureOf(b string) (ascii, plain bool) {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	var high, odd uint64
+	for ; len(b) >= 8; b = b[8:] {
+		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		slash := w ^ '\\'*ones
+		high |= w
+		odd |= (w-' '*ones)&^w | (slash-ones)&^slash // the high bit of each byte that is one of the two
+	}
+	for i := range len(b) {
+		high |= uint64(b[i])
+		if b[i] < ' ' || b[i] == '\\' {
+			odd |= highs
+		}
+	}
+	return high&highs == 0, odd&highs == 0
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

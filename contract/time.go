@@ -47,10 +47,11 @@ func parseTime(s string) (Time, bool) {
 	var n [7]int // year, month, day, hour, minute, second, millisecond
 	part := 0
 	for i := range len(s) {
+		digit := s[i] - '0'
 		switch {
-		case isDigit(TimeLayout[i]) && isDigit(s[i]):
-			n[part] = n[part]*10 + int(s[i]-'0')
-		case s[i] != TimeLayout[i] || isDigit(s[i]):
+		case digit <= 9 && isDigit(TimeLayout[i]):
+			n[part] = n[part]*10 + int(digit)
+		case s[i] != TimeLayout[i] || digit <= 9:
 			return Time{}, false
 		default:
 			part++
