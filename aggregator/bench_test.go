@@ -269,13 +269,16 @@ func replayed(b *testing.B, w *world, n int) {
 	l := newLedger(testRules)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	s := &session{Aggregator: &Aggregator{Options: w.options()}}
-	events, followed := make(chan stream.Stored, 256), make(chan error, 1)
-	go func() { followed <- s.follow(ctx, events) }()
+	s := &session{Aggregator: &Aggregator{Options: w.options()}, inbox: newInbox()}
+	followed := make(chan error, 1)
+	go func() { followed <- s.follow(ctx) }()
 	for l.seq < uint64(n) {
 		select {
-		case e := <-events:
-			l.fold(e.Seq, e.At, &e.Event)
+		case <-s.inbox.filled:
+			s.burst = s.inbox.take(s.burst)
+			for i := range s.burst {
+				l.fold(s.burst[i].Seq, s.burst[i].At, &s.burst[i].Event)
+			}
 		case err := <-followed:
 			b.Fatalf("folded %d of %d: %v", l.seq, n, err)
 		}

@@ -31,6 +31,7 @@
 //
 //	aggregator.go  the surface: Options, New, Run
 //	session.go     one loading of the ledger: following, committing, standing by
+//	inbox.go       from who reads the stream to who folds it
 //	batch.go       one commit
 //	load.go        the ledger from the bucket
 package aggregator

@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// maxBurst is how many events are folded before anything else is looked at.
-	maxBurst = 1024
 	// standbyEvery is how often a standby looks how far the leader has come.
 	standbyEvery = 500 * time.Millisecond
 	// streamEvery is how often the stream is looked at, whether it is still the same one.
@@ -26,6 +24,9 @@ const (
 type session struct {
 	*Aggregator
 	loaded
+	inbox   *inbox
+	burst   []stream.Stored  // taken out of the inbox
+	folded  int              // of the burst
 	raw     []byte           // the last event folded; nil: as loaded
 	dirty   map[jobID]uint64 // jobs that changed after the fence, and at which sequence last
 	weight  int              // of their packed bytes
@@ -58,9 +59,9 @@ func (a *Aggregator) session(ctx context.Context) error {
 	}
 	a.progress.move(s.fence.seq)
 	a.state.set(nil)
-	events, followed := make(chan stream.Stored, 256), make(chan error, 1)
-	s.started.Go(func() { followed <- s.follow(ctx, events) })
-	return s.run(ctx, events, followed)
+	followed := make(chan error, 1)
+	s.started.Go(func() { followed <- s.follow(ctx) })
+	return s.run(ctx, followed)
 }
 
 // open loads the ledger.
@@ -76,7 +77,7 @@ func (a *Aggregator) open(ctx context.Context) (*session, error) {
 			"bucket", contract.BucketJobs, "sums", l.off)
 	}
 	s := &session{
-		Aggregator: a, loaded: *l, dirty: make(map[jobID]uint64), landed: make(chan landing, 1), seen: time.Now(),
+		Aggregator: a, loaded: *l, inbox: newInbox(), dirty: make(map[jobID]uint64), landed: make(chan landing, 1), seen: time.Now(),
 		listed: l.ledger.waiting, unknown: l.ledger.balance.Unknown,
 	}
 	if !s.attention {
@@ -86,25 +87,21 @@ func (a *Aggregator) open(ctx context.Context) (*session, error) {
 }
 
 // follow hands over the events that are not folded yet.
-func (s *session) follow(ctx context.Context, events chan<- stream.Stored) error {
-	return s.Events.Follow(ctx, s.fence.seq+1, func(e stream.Stored) error {
-		select {
-		case events <- e:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
+func (s *session) follow(ctx context.Context) error {
+	return s.Events.Follow(ctx, s.fence.seq+1, func(e stream.Stored) error { return s.inbox.put(ctx, e) })
 }
 
 // run folds and commits until something ends the session.
-func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed <-chan error) error {
+func (s *session) run(ctx context.Context, followed <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		in := events
-		if !s.room() {
-			in = nil
+		in := s.inbox.filled
+		switch rest := s.folded < len(s.burst); {
+		case rest && s.room():
+			in = atOnce
+		case rest:
+			in = nil // the batch is full, and what is left of the burst goes first
 		}
 		var err error
 		select {
@@ -112,8 +109,8 @@ func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed
 			return ctx.Err()
 		case err = <-followed:
 			return fmt.Errorf("follow %s: %w", contract.StreamEvents, err)
-		case e := <-in:
-			err = s.burst(e, events)
+		case <-in:
+			err = s.foldBurst()
 		case l := <-s.landed:
 			err = s.land(l)
 		case <-s.turned:
@@ -130,27 +127,30 @@ func (s *session) run(ctx context.Context, events <-chan stream.Stored, followed
 	}
 }
 
-// burst folds an event and those that wait behind it.
-func (s *session) burst(e stream.Stored, events <-chan stream.Stored) error {
-	for range maxBurst {
-		if err := s.take(e); err != nil {
+// atOnce is a channel that never keeps anybody waiting.
+var atOnce = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// foldBurst folds what there is room for: the rest of the last burst, else the next one.
+func (s *session) foldBurst() error {
+	if s.folded == len(s.burst) {
+		s.burst, s.folded = s.inbox.take(s.burst), 0
+	}
+	for s.folded < len(s.burst) && s.room() {
+		if err := s.take(&s.burst[s.folded]); err != nil {
 			return err
 		}
-		if !s.room() {
-			return nil
-		}
-		select {
-		case e = <-events:
-		default:
-			return nil
-		}
+		s.folded++
 	}
-	return s.take(e)
+	return nil
 }
 
 // take folds one event. A jump in the sequence is a gap only where this process speaks for the ledger;
 // a standby may have slept while the leader folded what is now gone, so it loads what the leader wrote.
-func (s *session) take(e stream.Stored) error {
+func (s *session) take(e *stream.Stored) error {
 	switch want := s.ledger.seq + 1; {
 	case e.Seq < want:
 		return fmt.Errorf("%w: event %d came after %d", errMoved, e.Seq, want-1)
