@@ -36,11 +36,6 @@ type Lease interface {
 	Run(ctx context.Context, lead func(context.Context) error) error
 }
 
-// CollectAt is the setting of the garbage collector (GOGC) that suits a process which does nothing else: an
-// event leaves some kilobytes of garbage and 145 bytes of ledger for each job, so collecting at twice what is
-// kept is a fifth of the work of a replay. The limit of memory goes before it: near that, it collects more.
-const CollectAt = 400
-
 // Defaults of Options.
 const (
 	DefaultRetention = 30 * 24 * time.Hour

@@ -15,6 +15,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/natslocal"
+	"tallyman/internal/program"
 	"tallyman/internal/stream"
 )
 
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	debug.SetGCPercent(CollectAt) // as the program does
+	debug.SetGCPercent(program.CollectAt) // as the program does
 	os.Exit(m.Run())
 }
 

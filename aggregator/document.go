@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"tallyman/contract"
 )
@@ -161,32 +160,11 @@ func (w *writer) number(key string, n uint64) {
 	w.b = strconv.AppendUint(w.b, n, 10)
 }
 
-// time appends a time in contract.TimeLayout; time.Format takes five times as long.
 func (w *writer) time(key string, ms int64) {
-	if ms == 0 {
-		return
+	if ms != 0 {
+		w.key(key)
+		w.b = append(contract.AtMilli(ms).AppendTo(append(w.b, '"')), '"')
 	}
-	w.key(key)
-	t := time.UnixMilli(ms).UTC()
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	w.b = append(w.b, '"')
-	w.digits(year, 4, '-')
-	w.digits(int(month), 2, '-')
-	w.digits(day, 2, 'T')
-	w.digits(hour, 2, ':')
-	w.digits(minute, 2, ':')
-	w.digits(second, 2, '.')
-	w.digits(int(ms%1000), 3, 'Z')
-	w.b = append(w.b, '"')
-}
-
-// digits appends n with leading zeros, and what stands behind it.
-func (w *writer) digits(n, width int, behind byte) {
-	for place := [...]int{0, 1, 10, 100, 1000}[width]; place > 0; place /= 10 {
-		w.b = append(w.b, byte('0'+n/place%10))
-	}
-	w.b = append(w.b, behind)
 }
 
 // read makes j what the document says.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/sync/errgroup"
@@ -155,10 +156,12 @@ func (s *Server) submitBatch(c *fiber.Ctx) error {
 	id := s.requestID(c)
 	result := batchResult{Results: make([]batchItem, len(posts))}
 	var work errgroup.Group
-	work.SetLimit(batchInFlight)
-	for i, raw := range posts {
+	var next atomic.Int64
+	for range min(batchInFlight, len(posts)) { // each takes post after post: a stack is grown once, not for each
 		work.Go(func() error {
-			result.Results[i] = s.submitOne(ctx, from.at(i), raw, i, id)
+			for i := int(next.Add(1)) - 1; i < len(posts); i = int(next.Add(1)) - 1 {
+				result.Results[i] = s.submitOne(ctx, from.at(i), posts[i], i, id)
+			}
 			return nil
 		})
 	}

@@ -115,41 +115,6 @@ type Event struct {
 	DurationMS int             // of the attempt's work
 }
 
-type eventWire struct {
-	SpecVersion string    `json:"specversion"`
-	ID          string    `json:"id"`
-	Source      Source    `json:"source"`
-	Type        string    `json:"type"`
-	Subject     string    `json:"subject"`
-	Time        Time      `json:"time"`
-	ContentType string    `json:"datacontenttype"`
-	Data        eventData `json:"data"`
-}
-
-type eventData struct {
-	Queue       string          `json:"queue"`
-	Type        string          `json:"type,omitempty"`
-	JobID       string          `json:"jobId,omitempty"`
-	Run         int             `json:"run,omitempty"`
-	Attempt     int             `json:"attempt,omitempty"`
-	SubmittedAt Time            `json:"submittedAt,omitzero"`
-	Task        []byte          `json:"task,omitempty"`
-	Unit        string          `json:"unit,omitempty"`
-	Pod         string          `json:"pod,omitempty"`
-	PodName     string          `json:"podName,omitempty"`
-	Receipt     string          `json:"receipt,omitempty"`
-	Cluster     string          `json:"cluster,omitempty"`
-	Namespace   string          `json:"namespace,omitempty"`
-	Name        string          `json:"name,omitempty"`
-	Node        string          `json:"node,omitempty"`
-	Reason      Reason          `json:"reason,omitempty"`
-	ExitCode    *int            `json:"exitCode,omitempty"`
-	Message     string          `json:"message,omitempty"`
-	Tail        string          `json:"tail,omitempty"`
-	Result      json.RawMessage `json:"result,omitempty"`
-	DurationMS  int             `json:"durationMs,omitempty"`
-}
-
 // ID is the derived identity of the fact, the CloudEvents id.
 func (e *Event) ID() string {
 	if !e.Kind.OfUnit() {
@@ -193,28 +158,55 @@ func (e *Event) about() string {
 // Encode writes the CloudEvent, and refuses one that DecodeEvent would refuse. Texts are cut to their
 // limits here, so that no writer can lose an event to a long message.
 func (e *Event) Encode() ([]byte, error) {
-	w := eventWire{
-		SpecVersion: specVersion, ID: e.ID(), Source: e.Source, Type: typePrefix + string(e.Kind) + typeVersion,
-		Subject: e.about(), Time: e.Time, ContentType: contentTypeData,
-		Data: eventData{
-			Queue: e.Queue, Type: e.Type, JobID: e.JobID, Run: e.Run, Attempt: e.Attempt,
-			SubmittedAt: e.SubmittedAt, Task: e.Task, Unit: e.Unit, Pod: e.Pod, PodName: e.PodName,
-			Receipt: e.Receipt, Cluster: e.Cluster, Namespace: e.Namespace, Name: e.Name, Node: e.Node,
-			Reason: e.Reason, ExitCode: e.ExitCode, Message: CutText(e.Message, MaxMessageBytes),
-			Tail: CutTail(e.Tail, MaxTailBytes), Result: e.Result, DurationMS: e.DurationMS,
-		},
+	w := writer{b: make([]byte, 0, 1024+2*len(e.Task)+len(e.Message)+len(e.Tail)+len(e.Result))}
+	w.open("")
+	w.text("specversion", specVersion)
+	w.text("id", e.ID())
+	w.text("source", string(e.Source))
+	w.text("type", typePrefix+string(e.Kind)+typeVersion)
+	w.text("subject", e.about())
+	w.time("time", e.Time)
+	w.text("datacontenttype", contentTypeData)
+	w.open("data")
+	e.writeData(&w)
+	w.close()
+	w.close()
+	if w.err != nil {
+		return nil, w.err
 	}
-	if e.Kind.OfUnit() {
-		w.Data.Type = ""
-	}
-	b, err := encode(w)
-	if err != nil {
-		return nil, err
-	}
+	b := w.b
 	if _, err := DecodeEvent(b); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+func (e *Event) writeData(w *writer) {
+	w.text("queue", e.Queue)
+	if !e.Kind.OfUnit() {
+		w.text("type", e.Type)
+	}
+	w.text("jobId", e.JobID)
+	w.number("run", e.Run)
+	w.number("attempt", e.Attempt)
+	w.time("submittedAt", e.SubmittedAt)
+	w.bytes("task", e.Task)
+	w.text("unit", e.Unit)
+	w.text("pod", e.Pod)
+	w.text("podName", e.PodName)
+	w.text("receipt", e.Receipt)
+	w.text("cluster", e.Cluster)
+	w.text("namespace", e.Namespace)
+	w.text("name", e.Name)
+	w.text("node", e.Node)
+	w.text("reason", string(e.Reason))
+	if e.ExitCode != nil {
+		w.integer("exitCode", *e.ExitCode)
+	}
+	w.text("message", CutText(e.Message, MaxMessageBytes))
+	w.text("tail", CutTail(e.Tail, MaxTailBytes))
+	w.json("result", e.Result)
+	w.number("durationMs", e.DurationMS)
 }
 
 // DecodeEvent reads a CloudEvent of ours. A kind that is not known has CodeUnknownVersion.

@@ -61,7 +61,7 @@ func TestEventEncodeRefusesWhatDecodeWould(t *testing.T) {
 		want  Code
 	}{
 		"no kind":         {func(e *Event) { e.Kind = "" }, CodeUnknownVersion},
-		"no source":       {func(e *Event) { e.Source = "" }, CodeInvalidValue},
+		"no source":       {func(e *Event) { e.Source = "" }, CodeMissingField},
 		"no reason":       {func(e *Event) { e.Reason = "" }, CodeMissingField},
 		"no attempt":      {func(e *Event) { e.Attempt = 0 }, CodeMissingField},
 		"an attempt":      {func(e *Event) { e.Kind = Failed }, CodeInvalidValue},

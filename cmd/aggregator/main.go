@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 
 	"tallyman/aggregator"
 	"tallyman/contract"
@@ -12,9 +11,6 @@ import (
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(aggregator.CollectAt)
-	}
 	var o aggregator.Options
 	p := program.New("aggregator")
 	p.Flags.DurationVar(&o.Retention, "retention", aggregator.DefaultRetention, "how long the documents of ended jobs are kept")

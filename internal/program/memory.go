@@ -7,14 +7,21 @@ import (
 	"strings"
 )
 
+// CollectAt is the setting of the garbage collector (GOGC) that suits a service: a request or an event leaves
+// kilobytes of garbage and little that is kept, so collecting at five times what is kept, not at twice, is a
+// fifth of the work. The limit of memory goes before it: near that, it collects more.
+const CollectAt = 400
+
 // memoryLimits are where a container finds its own limit: control groups version 2, then version 1. Never
 // written to.
 var memoryLimits = [...]string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
-// limitMemory makes the garbage collector work harder before the kernel kills us: it may keep nine tenths of
-// what the container may have. Where GOMEMLIMIT is set, somebody knows better; where there is no limit,
-// nothing changes.
-func limitMemory() {
+// tuneMemory makes the garbage collector work late, and harder before the kernel kills us: it may keep nine
+// tenths of what the container may have. Where GOGC or GOMEMLIMIT is set, somebody knows better.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(CollectAt)
+	}
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}

@@ -83,7 +83,7 @@ func (p *Program) Main(args []string, diag io.Writer, build func(context.Context
 		fmt.Fprintf(diag, "%s: %v\n", p.name, err)
 		return 2
 	}
-	limitMemory()
+	tuneMemory()
 	ctx, cancel := service.WithSignals(context.Background())
 	defer cancel()
 	if err := p.run(ctx, build); err != nil && ctx.Err() == nil {
