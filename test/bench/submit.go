@@ -22,7 +22,7 @@ const (
 	submitters = 100
 	submits    = 3000
 	batchSize  = 1000
-	batches    = 20
+	batches    = 50
 )
 
 // submit measures how jobs are taken in, with nobody at work.
