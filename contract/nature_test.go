@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -56,5 +57,60 @@ func TestPlainIsOnlyQuicker(t *testing.T) {
 	}
 	if compared < 50 {
 		t.Errorf("only %d vectors are plain", compared)
+	}
+}
+
+// TestEventInOrderIsOnlyQuicker reads every vector of an event both ways, and what was encoded again: that must
+// be read the quick way, or nothing on the stream is.
+func TestEventInOrderIsOnlyQuicker(t *testing.T) {
+	t.Parallel()
+	whole := func(text string) (e Event, err error) {
+		o, d := object{}, object{prefix: "data."}
+		if err := o.split(text, false, &d); err != nil {
+			return e, err
+		}
+		if err := e.read(&o, &d); err != nil {
+			return Event{}, err
+		}
+		return e, nil
+	}
+	compare := func(name, text string) (quick bool) {
+		e, quick := eventInOrder(text)
+		if !quick {
+			return false
+		}
+		if want, err := whole(text); err != nil || !reflect.DeepEqual(e, want) {
+			t.Errorf("%s: read in order %+v\nas a whole %+v, %v", name, e, want, err)
+		}
+		return true
+	}
+	quick := 0
+	for _, v := range vectorsOf(t, "", "valid", "tolerated", "invalid", "malformed") {
+		if _, plain := natureOf(string(v.bytes)); plain {
+			compare(v.name, string(v.bytes))
+		}
+		e, err := DecodeEvent(v.bytes)
+		if err != nil {
+			continue
+		}
+		again, err := e.Encode()
+		if err != nil {
+			t.Fatalf("%s: %v", v.name, err)
+		}
+		if _, plain := natureOf(string(again)); !plain {
+			continue
+		}
+		quick++
+		if !compare(v.name, string(again)) {
+			t.Errorf("%s: not read in order: %s", v.name, again)
+		}
+		for cut := range again[:min(len(again), 4096)] { // what is broken anywhere is never taken for whole
+			if compare(v.name, string(again[:cut])) {
+				t.Errorf("%s: cut at %d and taken: %s", v.name, cut, again[:cut])
+			}
+		}
+	}
+	if quick < 50 {
+		t.Errorf("only %d were read in order", quick)
 	}
 }

@@ -28,6 +28,9 @@ type object struct {
 	near   [24]field // most objects have no more
 	far    []field
 	count  int
+	walks  bool    // nothing was found before: each field is looked for where the walk stands
+	walk   scanner // a part of the object, since what points to it would not live on the stack
+	asked  field   // for last, in a walk
 	err    *Error
 }
 
@@ -39,16 +42,24 @@ func (o *object) open(b []byte, limit int) *Error { return o.openBoth(b, limit, 
 
 // openBoth fills inner in the same walk, if there is one, from the field that inner's prefix names.
 func (o *object) openBoth(b []byte, limit int, inner *object) *Error {
-	switch {
-	case len(b) > limit:
-		return Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", len(b), limit)
-	}
-	text := string(b)
-	ascii, plain := natureOf(text)
-	if !ascii && !utf8.Valid(b) {
-		return Errorf(CodeMalformed, "", "not UTF-8")
+	text, plain, err := textOf(b, limit)
+	if err != nil {
+		return err
 	}
 	return o.split(text, plain, inner)
+}
+
+// textOf checks size and UTF-8, and tells whether the text is plain.
+func textOf(b []byte, limit int) (text string, plain bool, err *Error) {
+	if len(b) > limit {
+		return "", false, Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", len(b), limit)
+	}
+	text = string(b)
+	ascii, plain := natureOf(text)
+	if !ascii && !utf8.Valid(b) {
+		return "", false, Errorf(CodeMalformed, "", "not UTF-8")
+	}
+	return text, plain, nil
 }
 
 // split cuts JSON into its fields without copying their values. That a text is plain makes it quicker only.
@@ -74,6 +85,13 @@ func (o *object) split(text string, plain bool, inner *object) *Error {
 
 // enter gives the first fault of o, then of inner as a whole; with none, inner's fields may be read.
 func (o *object) enter(key string, inner *object) *Error {
+	if o.walks {
+		if !o.walk.field(key) {
+			return o.notObject() // for now: whoever walks looks again, at the whole
+		}
+		inner.begin(o.walk)
+		return o.err
+	}
 	raw := o.want(key, true)
 	switch {
 	case o.err != nil:
@@ -82,6 +100,42 @@ func (o *object) enter(key string, inner *object) *Error {
 		return inner.notObject()
 	}
 	return inner.err
+}
+
+// begin reads an object without finding its fields first: each is expected where it is asked for, in the
+// order that all of ours are written in, and taken for absent where it does not stand. That costs half the
+// time, and what was read counts only if ended says so of every object: then each field stood there once
+// and was asked for. Else the whole is to be read again by split, which also finds the right fault.
+func (o *object) begin(at scanner) {
+	o.plain, o.walks, o.walk = true, true, at
+	o.walk.open('{')
+}
+
+func (o *object) step(key string) string {
+	if key == o.asked.key {
+		return o.asked.raw
+	}
+	s := &o.walk
+	if !s.field(key) {
+		return ""
+	}
+	start := s.i
+	s.value(nil, nil)
+	if s.err != nil {
+		return ""
+	}
+	o.asked = field{key, s.b[start:s.i]}
+	s.take(',')
+	return o.asked.raw
+}
+
+// ended gives the walk behind the object, and whether it was read as it stands.
+func (o *object) ended() (behind scanner, ok bool) {
+	s := o.walk
+	behindComma := s.i > 0 && s.b[s.i-1] == ','
+	ok = o.err == nil && !behindComma && s.take('}')
+	s.level--
+	return s, ok
 }
 
 func (o *object) notObject() *Error {
@@ -138,6 +192,9 @@ func (o *object) at(i int) field {
 
 // raw is the text of a field's value; "" where it is absent.
 func (o *object) raw(key string) string {
+	if o.walks {
+		return o.step(key)
+	}
 	if o.known&bitOf(key) == 0 {
 		return ""
 	}

@@ -109,6 +109,16 @@ func (s *scanner) object(into, inner *object) {
 	s.level--
 }
 
+// field steps over a key and its colon if they come next, with no space between them.
+func (s *scanner) field(key string) bool {
+	rest := s.b[s.i:]
+	if n := len(key); s.err != nil || len(rest) < n+3 || rest[0] != '"' || rest[n+1] != '"' || rest[n+2] != ':' || rest[1:n+1] != key {
+		return false
+	}
+	s.i += len(key) + 3
+	return true
+}
+
 func (s *scanner) list() {
 	s.open('[')
 	for more := s.peek() != ']'; more; more = s.take(',') {

@@ -179,13 +179,13 @@ impl Event {
     /// Reads an event. A kind that is not known is of an unknown version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let mut o = Object::open(bytes, MAX_EVENT_BYTES)?;
+        let kind = read_kind(&mut o); // first: a kind that is not known here may have another shape
         o.constant("specversion", true, SPEC_VERSION);
-        o.constant("datacontenttype", false, CONTENT_TYPE);
-        let kind = read_kind(&mut o);
-        let time = o.time("time", true);
-        let source = o.word("source", true, Source::parse, "api, scheduler, processor or bridge");
         let id = o.text("id", true, 512);
+        let source = o.word("source", true, Source::parse, "api, scheduler, processor or bridge");
         let subject = o.text("subject", true, MAX_TOKEN);
+        let time = o.time("time", true);
+        o.constant("datacontenttype", false, CONTENT_TYPE);
         let raw = o.want("data", true).unwrap_or_default();
         o.finish()?;
         let mut d = Object::split(raw, "data.")?;
@@ -232,21 +232,21 @@ impl Data {
         let unit = kind.of_unit();
         let mut data = Self {
             queue: d.token("queue", true),
-            job_id: d.job_id("jobId", !unit),
             ..Self::default()
         };
-        if !unit || d.has("run") {
-            data.run = d.integer("run", true, 1, MAX_RUN);
-        }
-        data.submitted_at = d.time("submittedAt", !unit);
         if !unit {
             data.job_type = d.token("type", true);
+        }
+        data.job_id = d.job_id("jobId", !unit);
+        if !unit || d.has("run") {
+            data.run = d.integer("run", true, 1, MAX_RUN);
         }
         if unit || kind.of_run() {
             d.absent("attempt", "a fact of a whole run or of a unit has none");
         } else {
             data.attempt = d.integer("attempt", true, 1, HIGHEST_ATTEMPT);
         }
+        data.submitted_at = d.time("submittedAt", !unit);
         data.task = d.bytes("task", kind == Kind::Submitted, 1, MAX_ENVELOPE_BYTES);
         data.unit = d.token("unit", unit);
         data.pod = d.token("pod", unit);
