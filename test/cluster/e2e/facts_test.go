@@ -195,6 +195,7 @@ func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
 					return err
 				})
 			}
+			w.becomes(id, "queued", patience)
 			w.Always(10*time.Second, "the job is queued", func(ctx context.Context) error {
 				j, err := w.job(ctx, id)
 				if err == nil && j.State != "queued" {
