@@ -10,6 +10,22 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// KillContainer ends a container of a pod by SIGKILL, which nobody in Kubernetes can send without a grace.
+func (c *Cluster) KillContainer(namespace, pod, container string) {
+	c.t.Helper()
+	p, err := c.client.CoreV1().Pods(namespace).Get(c.t.Context(), pod, metav1.GetOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	id := runningContainer(p, container)
+	if id == "" {
+		c.t.Fatalf("container %s of pod %s/%s does not run: %v", container, namespace, pod, p.Status.ContainerStatuses)
+	}
+	if err := c.sigkill(c.t.Context(), id); err != nil {
+		c.t.Fatalf("killing %s of pod %s/%s: %v", container, namespace, pod, err)
+	}
+}
+
 // KillPods ends the container of that name in every running pod of a selector by SIGKILL, and takes the pods away, so
 // that others are made at once: a container that is only killed waits for its back-off. It returns how many there were.
 func (c *Cluster) KillPods(namespace, selector, container string) (killed int) {
@@ -21,13 +37,10 @@ func (c *Cluster) KillPods(namespace, selector, container string) (killed int) {
 	}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
-		id := runningContainer(pod, container)
-		if id == "" || pod.DeletionTimestamp != nil {
+		if pod.DeletionTimestamp != nil || runningContainer(pod, container) == "" {
 			continue
 		}
-		if err := c.killContainer(ctx, id); err != nil {
-			c.t.Fatalf("killing %s of pod %s/%s: %v", container, namespace, pod.Name, err)
-		}
+		c.KillContainer(namespace, pod.Name, container)
 		killed++
 		now := int64(0)
 		err := c.client.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
@@ -48,8 +61,8 @@ func runningContainer(pod *corev1.Pod, container string) string {
 	return ""
 }
 
-// killContainer asks containerd, for nobody in Kubernetes can send SIGKILL without a grace. One that is gone is well.
-func (c *Cluster) killContainer(ctx context.Context, id string) error {
+// sigkill asks containerd. A container that is gone is well.
+func (c *Cluster) sigkill(ctx context.Context, id string) error {
 	out, err := c.run(ctx, "ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", id)
 	if err != nil && !strings.Contains(err.Error(), "not found") {
 		return fmt.Errorf("%w: %s", err, out)
