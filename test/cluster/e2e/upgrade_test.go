@@ -11,6 +11,7 @@ import (
 
 // Another image of the processor is for the jobs to come: those that run end in the one they began with.
 func TestAnUpgradeOfTheProcessorKillsNoJob(t *testing.T) {
+	t.Parallel()
 	w := install(t)
 	const running, more = 3, 3
 	// Each pauses for half a minute: longer than an upgrade takes, so that none ends before it.
