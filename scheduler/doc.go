@@ -12,6 +12,7 @@
 //	fire.go       one tick becomes one job; missed ticks become one at most
 //	relay.go      runs that the ledger holds as accepted or queued for too long are sent again
 //	patience.go   how long the relay waits between two sendings of one run
+//	missing.go    queues that are not there
 //	idle.go       since when a queue has been empty
 //	expire.go     runs that outlived their queue's retention end
 //	sweep.go      messages that no processor could take end as failed jobs

@@ -14,8 +14,8 @@ import (
 	"tallyman/internal/sqslocal"
 )
 
-// rounds is how many timers a leader has beside its alarms.
-const rounds = 3
+// rounds is how many timers a leader has beside its alarms: those of lead, and the look for the queues.
+const rounds = 4
 
 // fireOnly leaves the dead-letter queues out: their sweep waits for SQS, not for the clock.
 func (w *world) fireOnly(c *cut) Options {

@@ -17,6 +17,7 @@ import (
 // Scheduler fires schedules, sends tasks again, and ends runs that nobody can take.
 type Scheduler struct {
 	o       Options
+	missing *missing
 	loading atomic.Bool // it leads, and has not read every schedule yet
 }
 
@@ -26,19 +27,25 @@ func New(o Options) (*Scheduler, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	return &Scheduler{o: o}, nil
+	return &Scheduler{o: o, missing: newMissing(&o)}, nil
 }
 
-// Run campaigns for the lease and works whenever it leads, until ctx ends.
+// Run campaigns for the lease and works whenever it leads, until ctx ends. Leading or not, it looks whether the
+// queues are there.
 func (s *Scheduler) Run(ctx context.Context) error {
-	err := s.o.Lease.Run(ctx, s.lead)
+	g, within := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.o.Lease.Run(within, s.lead) })
+	g.Go(func() error {
+		return every(within, s.o.Clock, s.o.Log, "look for the queues", lookEvery, s.missing.round)
+	})
+	err := g.Wait()
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// Ready tells whether NATS answers, and, of a leader, whether it has read its schedules.
+// Ready tells whether NATS answers, whether every queue is there, and, of a leader, whether it has read its schedules.
 func (s *Scheduler) Ready(ctx context.Context) error {
 	if _, err := s.o.Ledger.Get(ctx, contract.KeyAttention); err != nil && !errors.Is(err, stream.ErrNotFound) {
 		return err
@@ -46,7 +53,7 @@ func (s *Scheduler) Ready(ctx context.Context) error {
 	if s.loading.Load() {
 		return errors.New("the schedules are still being read")
 	}
-	return nil
+	return s.missing.ready()
 }
 
 // lead works until ctx ends. Nothing is carried over from an earlier term: whatever is still to be done

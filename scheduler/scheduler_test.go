@@ -82,7 +82,13 @@ func TestReadySaysWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Scheduler{o: Options{Ledger: jobs}}
+	s := &Scheduler{o: Options{Ledger: jobs}, missing: newMissing(&Options{})}
+	if err := s.Ready(t.Context()); !errors.Is(err, errNotLooked) {
+		t.Errorf("before it has looked for the queues: %v", err)
+	}
+	if err := s.missing.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Ready(t.Context()); err != nil {
 		t.Errorf("a standby: %v", err)
 	}

@@ -16,6 +16,7 @@
 //	namespace.go  a namespace for each test
 //	part.go       stopping and starting the parts of the cluster
 //	wait.go       waiting for the state of the world
+//	container.go  killing what runs in pods
 //	tool.go       helm, kubectl
 //	network.go    asking Services, forwarding ports
 //	image.go      putting images where pods find them

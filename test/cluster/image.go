@@ -49,3 +49,15 @@ func (c *Cluster) Image(name string) (repository, tag, digest string) {
 	colon := strings.LastIndexByte(rest, ':')
 	return rest[:colon], rest[colon+1:], digest
 }
+
+// Variant pushes an image of this checkout once more, under another tag and with another digest: as a newer one of
+// the same program would be.
+func (c *Cluster) Variant(short, tag string) (newTag, digest string) {
+	c.t.Helper()
+	repository, _, _ := c.Image(short)
+	digest, err := control.PushVariant(c.t.Context(), c.Images()[short], strings.TrimPrefix(repository, control.Registry+"/")+":"+tag)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return tag, digest
+}

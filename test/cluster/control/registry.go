@@ -88,6 +88,35 @@ func PushImage(ctx context.Context, image string, built v1.Image) error {
 	return nil
 }
 
+// PushVariant pushes the image of a reference under another name; a label makes it another image, of another digest.
+func PushVariant(ctx context.Context, reference, image string) (digest string, err error) {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return "", err
+	}
+	built, err := remote.Image(ref, remote.WithContext(ctx))
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", ref, err)
+	}
+	config, err := built.ConfigFile()
+	if err != nil {
+		return "", err
+	}
+	config = config.DeepCopy()
+	if config.Config.Labels == nil {
+		config.Config.Labels = map[string]string{}
+	}
+	config.Config.Labels["variant"] = image
+	if built, err = mutate.ConfigFile(built, config); err != nil {
+		return "", err
+	}
+	hash, err := built.Digest()
+	if err != nil {
+		return "", err
+	}
+	return hash.String(), PushImage(ctx, image, built)
+}
+
 // archive is a layer with one file, readable by everybody, without a time: the same program is the same image.
 func archive(place string, content []byte) (io.ReadCloser, error) {
 	var out bytes.Buffer

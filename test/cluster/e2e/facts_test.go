@@ -12,7 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// own is a queue with an image of its own, the toolbox, and a type for each way to end.
+// own is a queue with an image of its own, the toolbox, and a type for each way to end; brief, one whose Kubernetes Jobs
+// may take but a few seconds.
 const own = `queues=[{"name":"own","image":"` + image + `","max":20,"grace":"2s",
 	"resources":{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"memory":"128Mi"}},
 	"types":[
@@ -20,7 +21,10 @@ const own = `queues=[{"name":"own","image":"` + image + `","max":20,"grace":"2s"
 		{"name":"one","command":["/toolbox","exit","1"]},
 		{"name":"permanent","command":["/toolbox","exit","65"]},
 		{"name":"eat","command":["/toolbox","eat"]},
-		{"name":"wait","command":["/toolbox","wait"]}]}]`
+		{"name":"wait","command":["/toolbox","wait"]}]},
+	{"name":"brief","image":"` + image + `","deadline":"20s","grace":"2s",
+	"resources":{"requests":{"cpu":"10m","memory":"16Mi"}},
+	"types":[{"name":"wait","command":["/toolbox","wait"]}]}]`
 
 func ownInstall(t *testing.T) *tallyman {
 	t.Helper()
@@ -33,6 +37,7 @@ func ownJob(kind string) post { return post{Queue: "own", Type: kind, Payload: m
 
 // Each way of a work to end has its reason and its attempts, once.
 func TestEveryEndingHasItsReason(t *testing.T) {
+	t.Parallel()
 	w := ownInstall(t)
 	timed := ownJob("wait")
 	timed.Timeout = 2
@@ -47,11 +52,13 @@ func TestEveryEndingHasItsReason(t *testing.T) {
 		{ownJob("permanent"), "failed", 1, []string{"AppError"}},
 		{ownJob("eat"), "failed", 3, []string{"OOMKilled"}},
 		{timed, "failed", 3, []string{"Timeout"}},
+		{post{Queue: "brief", Type: "wait", Payload: map[string]any{}}, "failed", 1, []string{"DeadlineExceeded"}},
 	} {
-		t.Run(want.job.Type+" "+want.state, func(t *testing.T) {
+		t.Run(want.job.Queue+" "+want.job.Type+" "+want.state, func(t *testing.T) {
 			t.Parallel()
 			id := w.submit(want.job)
 			j := w.becomes(id, want.state, 2*long)
+			w.saidOnce(id)
 			if len(j.Attempts) != want.attempts {
 				t.Errorf("it has %d attempts, want %d: %+v", len(j.Attempts), want.attempts, j.Attempts)
 			}
@@ -92,6 +99,7 @@ func (w *tallyman) running(id string, n int) (pod corev1.Pod) {
 
 // An eviction spends no retry, and is said as what it is.
 func TestAnEvictedAttemptSpendsNoRetry(t *testing.T) {
+	t.Parallel()
 	w := ownInstall(t)
 	id := w.submit(ownJob("wait"))
 	pod := w.running(id, 1)
@@ -106,6 +114,9 @@ func TestAnEvictedAttemptSpendsNoRetry(t *testing.T) {
 	}
 	if first := j.Attempts[0]; first.Ending != "disrupted" || first.Reason != "Evicted" {
 		t.Errorf("the first attempt is %+v", first)
+	}
+	if voices := w.saidOnce(id)["attempt-disrupted"]; len(voices) != 1 {
+		t.Errorf("the eviction was said by %v", voices)
 	}
 	if s := w.stats(); s.FailedJob != 0 || s.JobRetry != 0 {
 		t.Errorf("the books say %+v", s)
@@ -124,6 +135,7 @@ func (w *tallyman) cancel(id string) {
 
 // A Kubernetes Job that somebody deletes takes its job with it, and the books say so.
 func TestADeletedKubernetesJobIsSaid(t *testing.T) {
+	t.Parallel()
 	w := ownInstall(t)
 	id := w.submit(ownJob("wait"))
 	w.running(id, 1)
@@ -142,6 +154,7 @@ func TestADeletedKubernetesJobIsSaid(t *testing.T) {
 
 // A pod that somebody deletes is an attempt that failed; the next one goes on.
 func TestADeletedPodIsAnAttempt(t *testing.T) {
+	t.Parallel()
 	w := ownInstall(t)
 	id := w.submit(ownJob("wait"))
 	pod := w.running(id, 1)
@@ -161,6 +174,7 @@ func TestADeletedPodIsAnAttempt(t *testing.T) {
 
 // What ends and goes while no bridge looks is judged by the next one.
 func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
+	t.Parallel()
 	w := ownInstall(t)
 	stays, goes := w.submit(ownJob("wait")), ""
 	w.running(stays, 1)
@@ -177,12 +191,14 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 
 // While an image cannot be pulled, a Secret is missing or no node fits, every message stays in SQS.
 func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
+	t.Parallel()
 	for name, broken := range map[string]string{
 		"bad tag":        `queues=[{"name":"own","image":"localhost:5000/toolbox:gone","types":[{"name":"well","command":["/toolbox","say","well"]}]}]`,
 		"missing Secret": `queues=[{"name":"own","image":"` + image + `","envFrom":[{"secretRef":{"name":"absent"}}],"types":[{"name":"well","command":["/toolbox","say","well"]}]}]`,
 		"no node":        `queues=[{"name":"own","image":"` + image + `","nodeSelector":{"disk":"none"},"types":[{"name":"well","command":["/toolbox","say","well"]}]}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := install(t, broken)
 			toolbox(w.Cluster)
 			id := w.submit(ownJob("well"))
@@ -195,6 +211,7 @@ func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
 					return err
 				})
 			}
+			w.becomes(id, "queued", patience)
 			w.Always(10*time.Second, "the job is queued", func(ctx context.Context) error {
 				j, err := w.job(ctx, id)
 				if err == nil && j.State != "queued" {

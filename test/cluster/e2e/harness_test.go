@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -148,13 +147,7 @@ func TestKEDAReportsOnAScaledJobAndMakesKubernetesJobs(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		conditions, _, err := unstructured.NestedSlice(got.Object, "status", "conditions")
-		for _, condition := range conditions {
-			if m, ok := condition.(map[string]any); ok && m["type"] == "Ready" && m["status"] == "True" {
-				return nil
-			}
-		}
-		return errors.Join(err, fmt.Errorf("its conditions are %v", conditions))
+		return hasCondition(got, "Ready")
 	})
 	c.Eventually(patience, "a Kubernetes Job of it succeeds", func(ctx context.Context) error {
 		list, err := c.Client().BatchV1().Jobs(namespace).List(ctx, metav1.ListOptions{LabelSelector: "scaledjob.keda.sh/name=scaled"})

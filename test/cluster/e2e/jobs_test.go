@@ -45,8 +45,10 @@ func TestABurstOfTwentyMakesTwentyKubernetesJobs(t *testing.T) {
 
 // No more units than `max` are ever unfinished, and all jobs end.
 func TestNoMoreThanMaxAtATime(t *testing.T) {
+	t.Parallel()
+	const jobs = 100
 	w := install(t, `queues=[{"name":"default","max":5,"types":[{"name":"process-data"}]}]`)
-	w.submitAll(40, quick())
+	w.submitAll(jobs, quick())
 	w.Eventually(2*long, "all have ended, and never more than 5 were under way", func(ctx context.Context) error {
 		units, err := w.units(ctx)
 		if err != nil {
@@ -61,8 +63,8 @@ func TestNoMoreThanMaxAtATime(t *testing.T) {
 		if unfinished > 5 {
 			return fmt.Errorf("%w: %d Kubernetes Jobs are unfinished", cluster.ErrNever, unfinished)
 		}
-		if done := w.stats().Jobs["succeeded"]; done != 40 {
-			return fmt.Errorf("%d of 40 have succeeded", done)
+		if done := w.stats().Jobs["succeeded"]; done != jobs {
+			return fmt.Errorf("%d of %d have succeeded", done, jobs)
 		}
 		return nil
 	})
@@ -70,6 +72,7 @@ func TestNoMoreThanMaxAtATime(t *testing.T) {
 
 // A job that always fails has three pods, each with the same task, and the books count as the seed did.
 func TestAFailingJobHasThreeAttempts(t *testing.T) {
+	t.Parallel()
 	w := install(t)
 	id := w.submit(failing())
 	j := w.becomes(id, "failed", long)
@@ -91,7 +94,8 @@ func TestAFailingJobHasThreeAttempts(t *testing.T) {
 
 // Tasks whose first attempt fails each have a second attempt of their own: no retry takes another's.
 func TestARetryTakesItsOwnTask(t *testing.T) {
-	const jobs = 12
+	t.Parallel()
+	const jobs = 50
 	w := install(t)
 	ids := w.submitAll(jobs, processData(map[string]any{"records": 1, "pauseMs": 0, "failureRate": 0, "failAttempts": 1}))
 	s := w.settles(2*long, map[string]int{"succeeded": jobs})
@@ -111,8 +115,9 @@ func TestARetryTakesItsOwnTask(t *testing.T) {
 
 // An empty queue makes no pod.
 func TestAnEmptyQueueMakesNoPod(t *testing.T) {
+	t.Parallel()
 	w := install(t)
-	w.Always(20*time.Second, "there is no pod of a unit", func(ctx context.Context) error {
+	w.Always(time.Minute, "there is no pod of a unit", func(ctx context.Context) error {
 		pods, err := w.pods(ctx)
 		if err == nil && len(pods) > 0 {
 			err = fmt.Errorf("there is %s", pods[0].Name)

@@ -26,17 +26,47 @@ type tallyman struct {
 	t         *testing.T
 	namespace string
 	api       string
+	wait      bool // an install or an upgrade is over when everything is ready
 }
 
 // install puts the chart of this checkout on the cluster, with NATS and SQS of its own, as `make cluster` does; sets
 // are Helm's. KEDA asks every second, so that tests need not wait for it.
 func install(t *testing.T, sets ...string) *tallyman {
 	t.Helper()
+	w := prepare(t)
+	w.install(sets...)
+	return w
+}
+
+// prepare makes the namespace of an install, for what must be there before it.
+func prepare(t *testing.T) *tallyman {
+	t.Helper()
 	c := cluster.Join(t)
-	w := &tallyman{Cluster: c, t: t, namespace: c.Namespace()}
+	w := &tallyman{Cluster: c, t: t, namespace: c.Namespace(), wait: true}
+	w.api = "http://" + c.Service(w.namespace, "tallyman-api", 8080)
+	return w
+}
+
+func (w *tallyman) install(sets ...string) {
+	w.t.Helper()
+	w.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		if w.t.Failed() {
+			w.show(ctx)
+		}
+	})
+	w.Helm(w.helmArgs("install", sets...)...)
+}
+
+// helmArgs are those of an install or an upgrade of what was installed, with all its values.
+func (w *tallyman) helmArgs(verb string, sets ...string) []string {
 	args := []string{
-		"install", "tallyman", chart, "--namespace", w.namespace, "--values", "../try.yaml", "--wait", "--timeout", "4m",
+		verb, "tallyman", chart, "--namespace", w.namespace, "--values", "../try.yaml", "--timeout", "4m",
 		"--set", "keda.pollingInterval=1",
+	}
+	if w.wait {
+		args = append(args, "--wait")
 	}
 	for _, component := range []string{"api", "scheduler", "bridge", "aggregator"} {
 		args = append(args, "--set", component+".replicas=1")
@@ -44,16 +74,7 @@ func install(t *testing.T, sets ...string) *tallyman {
 	for _, set := range sets {
 		args = append(args, "--set-json", set)
 	}
-	c.Helm(args...)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		defer cancel()
-		if t.Failed() {
-			w.show(ctx)
-		}
-	})
-	w.api = "http://" + c.Service(w.namespace, "tallyman-api", 8080)
-	return w
+	return args
 }
 
 // show says what the install thinks of itself, for whoever reads why a test failed.
@@ -67,6 +88,11 @@ func (w *tallyman) show(ctx context.Context) {
 
 // ask sends one request and decodes a good answer into out.
 func (w *tallyman) ask(ctx context.Context, method, path string, body, out any) error {
+	return w.askWith(ctx, http.Header{}, method, path, body, out)
+}
+
+// askWith is ask with headers.
+func (w *tallyman) askWith(ctx context.Context, header http.Header, method, path string, body, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	var content io.Reader
@@ -81,6 +107,7 @@ func (w *tallyman) ask(ctx context.Context, method, path string, body, out any) 
 	if err != nil {
 		return err
 	}
+	request.Header = header
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
@@ -160,6 +187,10 @@ type job struct {
 	JobID    string    `json:"jobId"`
 	State    string    `json:"state"`
 	Attempts []attempt `json:"attempts"`
+	Runs     []struct {
+		Outcome string `json:"outcome"`
+		Reason  string `json:"reason"`
+	} `json:"runs"`
 }
 
 type attempt struct {
@@ -167,6 +198,8 @@ type attempt struct {
 	Ending   string `json:"ending"`
 	Reason   string `json:"reason"`
 	ExitCode *int   `json:"exitCode"`
+	Unit     string `json:"unit"`
+	PodName  string `json:"podName"`
 }
 
 func (w *tallyman) job(ctx context.Context, id string) (job, error) {
