@@ -9,6 +9,7 @@
 //	scaledjob_test.go    the ScaledJob, field by field
 //	config_test.go       the configuration is contract.Config, and the programs' flags are what is set
 //	security_test.go     Pod Security, limits, tokens, secrets, roles, networks
+//	kuberights_test.go   the Roles against test/rights, by which test/cluster/e2e asks a real API server
 //	rights_test.go       the NATS users against contract/names.go, and against a real server
 //	docs_test.go         what docs/ says of it
 //	unittest_test.go     the suites beside the chart, for those who have only Helm

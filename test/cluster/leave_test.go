@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -19,10 +20,46 @@ import (
 // any cluster and begins one of its own.
 func TestNothingIsLeftOfAKilledCluster(t *testing.T) {
 	before := traces(t)
+	c := begin(t)
+	if err := c.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.cmd.Wait()
+	c.leavesNothing(t, before)
+}
+
+// Two clusters one after the other: each comes up as if it were the first, and ends by itself without a trace.
+func TestTwoClustersInARowLeaveNothing(t *testing.T) {
+	before := traces(t)
+	for range 2 {
+		c := begin(t)
+		if err := c.in.Close(); err != nil { // which its program waits for
+			t.Fatal(err)
+		}
+		if err := c.cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		c.leavesNothing(t, before)
+	}
+}
+
+// begun is a cluster in which a pod runs, and every process of it.
+type begun struct {
+	cmd    *exec.Cmd
+	in     io.Closer
+	inside []string
+}
+
+func begin(t *testing.T) *begun {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program(t), "run", "/bin/sh", "-c", `
 		kubectl run left --image=localhost:5000/pause:1 --restart=Never >&2 &&
-		kubectl wait --for=condition=Ready pod/left --timeout=90s >&2 && echo up && sleep 600`)
+		kubectl wait --for=condition=Ready pod/left --timeout=90s >&2 && echo up && cat`)
 	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -39,21 +76,25 @@ func TestNothingIsLeftOfAKilledCluster(t *testing.T) {
 			t.Fatalf("no %s among %v: this test looks in the wrong place", name, inside)
 		}
 	}
-	if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
+	return &begun{cmd, in, inside}
+}
+
+// leavesNothing holds the machine to what it was: no process, mount, interface, rule, setting, file or control group.
+func (c *begun) leavesNothing(t *testing.T, before []string) {
+	t.Helper()
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		left := append(alive(inside), difference(before, traces(t))...)
-		groups, err := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/tallyman-cluster-%d-*", cmd.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
+		left := append(alive(c.inside), difference(before, traces(t))...)
+		for _, where := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} { // version 2 and version 1
+			groups, err := filepath.Glob(fmt.Sprintf("%s/tallyman-cluster-%d-*", where, c.cmd.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			left = append(left, groups...)
 		}
-		left = append(left, groups...)
 		if len(left) == 0 {
 			return
 		}
