@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +64,7 @@ func (s *Server) followEvents(c *fiber.Ctx) error {
 		from = now
 	}
 	if s.feed.held(from) {
-		return s.stream(c, func() {}, func(e *eventWriter) error { return s.live(e, f, from) })
+		return s.stream(c, func(e *eventWriter) error { return s.live(e, f, from) })
 	}
 	select {
 	case s.replays <- struct{}{}:
@@ -73,7 +72,8 @@ func (s *Server) followEvents(c *fiber.Ctx) error {
 		return contract.Errorf(contract.CodeTooMany, "", "%d clients read the past already; try again later", maxReplays)
 	}
 	free := sync.OnceFunc(func() { <-s.replays })
-	return s.stream(c, free, func(e *eventWriter) error {
+	return s.stream(c, func(e *eventWriter) error {
+		defer free()
 		at, err := s.replay(e, f, from)
 		free()
 		if err != nil {
@@ -116,12 +116,13 @@ func (s *Server) live(e *eventWriter, f filter, at uint64) error {
 	for {
 		events, more, err := s.feed.after(at)
 		if err != nil {
-			e.event(0, "lagged", []byte(`{"detail":"you read more slowly than events come; come back with Last-Event-ID"}`))
-			return e.flush()
+			return e.drop(at, "you read more slowly than events come; come back with the id as Last-Event-ID")
 		}
 		for i := range events {
 			if at = events[i].Seq; f.wants(&events[i]) {
 				e.event(at, string(events[i].Event.Kind), events[i].Raw)
+			} else {
+				e.pass(at)
 			}
 		}
 		if len(events) > 0 {
@@ -146,10 +147,10 @@ func (s *Server) jobEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(c.Get(fiber.HeaderAccept), "text/event-stream") {
+	if !wantsStream(c) {
 		return s.listEvents(c, &job)
 	}
-	return s.stream(c, func() {}, func(e *eventWriter) error { return s.followJob(e, job.JobID, from) })
+	return s.stream(c, func(e *eventWriter) error { return s.followJob(e, job.JobID, from) })
 }
 
 // followJob goes by the document, which names every event of the job: what has not been sent is read and

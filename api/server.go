@@ -129,7 +129,7 @@ func New(o Options) (*Server, error) {
 // streams; they set a deadline before each write.
 func boundAnswer(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
-	if bytes.HasSuffix(path, []byte("/events")) {
+	if bytes.HasSuffix(path, []byte("/events")) || bytes.Contains(h.Peek(fiber.HeaderAccept), []byte(eventStream)) {
 		return fasthttp.RequestConfig{}
 	}
 	return fasthttp.RequestConfig{WriteTimeout: answerTimeout}
