@@ -12,6 +12,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/dispatch"
+	"tallyman/internal/feed"
 	"tallyman/internal/stream"
 )
 
@@ -38,9 +39,9 @@ type ScheduleStore interface {
 type Events interface {
 	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
-	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error.
-	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
-	Info(ctx context.Context) (stream.Info, error)
+	// Since gives the first event stored at a moment or later; stream.ErrNotFound where all are older.
+	Since(ctx context.Context, at time.Time) (uint64, error)
+	feed.Log
 }
 
 // Signals is what is not stored: progress, and whether NATS is there; *stream.Stream is one.

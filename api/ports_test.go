@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/dispatch"
@@ -26,6 +27,10 @@ func (blank) Event(context.Context, uint64) (stream.Stored, error) {
 }
 
 func (blank) Info(context.Context) (stream.Info, error) { return stream.Info{}, nil }
+
+func (blank) Page(context.Context, uint64, int) ([]stream.Stored, error) { return nil, nil }
+
+func (blank) Since(context.Context, time.Time) (uint64, error) { return 0, stream.ErrNotFound }
 
 func (blank) Ready(context.Context) error { return nil }
 
@@ -82,6 +87,12 @@ func (away) Subscribe(ctx context.Context, _ string, _ func(string, []byte)) err
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+func (away) Page(context.Context, uint64, int) ([]stream.Stored, error) {
+	return nil, stream.ErrUnavailable
+}
+
+func (away) Since(context.Context, time.Time) (uint64, error) { return 0, stream.ErrUnavailable }
 
 func (away) Ready(context.Context) error { return stream.ErrUnavailable }
 

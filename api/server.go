@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tallyman/contract"
+	"tallyman/internal/feed"
 )
 
 // Limits of a connection and of a request.
@@ -54,7 +55,7 @@ type Server struct {
 	ticks     Watcher
 	ledger    *ledger
 	words     *words
-	feed      *feed
+	feed      *feed.Feed
 	progress  *progress
 	schedules *schedules
 
@@ -63,7 +64,6 @@ type Server struct {
 	requests atomic.Uint64 // counts them
 	listener net.Listener
 	streams  chan struct{} // a place for each client that follows events
-	replays  chan struct{} // a place for each that reads the past first
 	base     context.Context
 	cancel   context.CancelFunc
 	leaving  context.Context // ends before base does: streams end first, requests are finished
@@ -99,9 +99,9 @@ func New(o Options) (*Server, error) {
 		timeout: o.Timeout, heartbeat: o.Heartbeat,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, cron: o.Cron,
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
-		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: newFeed(),
+		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
-		listener: listener, streams: make(chan struct{}, o.MaxStreams), replays: make(chan struct{}, maxReplays),
+		listener: listener, streams: make(chan struct{}, o.MaxStreams),
 	}
 	s.process = s.newID()[24:] + "-"
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -160,7 +160,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work, ctxWork := errgroup.WithContext(s.base)
 	work.Go(func() error { return s.ledger.run(ctxWork, s.jobs) })
 	work.Go(func() error { return s.schedules.run(ctxWork, s.ticks) })
-	work.Go(func() error { return s.feed.run(ctxWork, s.events) })
+	work.Go(func() error { return s.feed.Run(ctxWork) })
 	work.Go(func() error { return s.progress.run(ctxWork, s.signals) })
 	work.Go(func() error { return s.app.Listener(s.listener) })
 	work.Go(func() error {

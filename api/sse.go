@@ -18,8 +18,12 @@ import (
 
 const eventStream = "text/event-stream"
 
-// writeTimeout is how long a client may leave its window full before it is dropped.
-const writeTimeout = 10 * time.Second
+// A client may leave its window full for writeTimeout, then it is dropped; flushAt bytes are written within it,
+// so that one who reads slowly is not taken for one who does not.
+const (
+	writeTimeout = 10 * time.Second
+	flushAt      = 64 << 10
+)
 
 // eventWriter writes Server-Sent Events to one client. A write that fails says that the client is gone:
 // nothing else does.
@@ -29,6 +33,7 @@ type eventWriter struct {
 	tick    *time.Ticker    // when it ticks, a comment is due
 	leaving <-chan struct{} // closed when the server ends
 	passed  uint64          // the id that heartbeats tell; 0: none
+	unsent  int             // bytes
 }
 
 // wantsStream tells whether the client asks for a stream where it could have one answer too.
@@ -86,6 +91,9 @@ func (e *eventWriter) event(id uint64, name string, data []byte) {
 		_ = e.w.WriteByte('\n')
 	}
 	_ = e.w.WriteByte('\n')
+	if e.unsent += len(data); e.unsent > flushAt {
+		_ = e.flush() // the next one fails, too
+	}
 }
 
 func (e *eventWriter) id(id uint64) {
@@ -100,6 +108,7 @@ func (e *eventWriter) id(id uint64) {
 func (e *eventWriter) pass(id uint64) { e.passed = id }
 
 func (e *eventWriter) flush() error {
+	e.unsent = 0
 	if err := e.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (l *listener) read(lines *bufio.Scanner, ready chan struct{}) {
 			e.data += value
 		case "":
 			if value != "" {
-				l.events <- sse{comment: value}
+				l.events <- sse{id: e.id, comment: value}
 			} else if e != (sse{}) {
 				l.events <- e
 			}
