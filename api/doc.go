@@ -20,6 +20,7 @@
 //	sse.go        writing Server-Sent Events, and leaving in time
 //	progress.go   what running jobs said last
 //	lru.go        what was used last, within a budget of bytes
+//	webhook.go    who is told of events, how far each has come, and from where it is to go on
 //	schedule.go   schedules; stats.go, health.go: what their names say
 //	docs.go       /openapi.yaml and /docs
 package api

@@ -35,6 +35,14 @@ type ScheduleStore interface {
 	Delete(ctx context.Context, key string, revision uint64) error
 }
 
+// HookStore is where webhooks say how far they have come, and are asked to go on from another place;
+// *stream.Bucket is one.
+type HookStore interface {
+	Getter
+	// Put writes whatever is there: the last order stands.
+	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
+}
+
 // Events is the stream of events, read; *stream.Stream is one.
 type Events interface {
 	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
@@ -75,6 +83,7 @@ type Options struct {
 	Schedules ScheduleStore // bucket "schedules"
 	Ticks     Watcher       // the same bucket, watched
 	Output    Getter        // bucket "output"
+	Webhooks  HookStore     // bucket "webhooks"
 	Events    Events
 	Signals   Signals
 	Dispatch  Dispatcher
@@ -134,6 +143,7 @@ func (o *Options) validate() error {
 	need(o.Schedules != nil, "Schedules", "is required")
 	need(o.Ticks != nil, "Ticks", "is required")
 	need(o.Output != nil, "Output", "is required")
+	need(o.Webhooks != nil, "Webhooks", "is required")
 	need(o.Events != nil, "Events", "is required")
 	need(o.Signals != nil, "Signals", "is required")
 	need(o.Dispatch != nil, "Dispatch", "is required")

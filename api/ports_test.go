@@ -20,6 +20,8 @@ func (blank) Get(context.Context, string) (stream.Entry, error) {
 
 func (blank) Create(context.Context, string, []byte) (uint64, error) { return 1, nil }
 
+func (blank) Put(context.Context, string, []byte) (uint64, error) { return 1, nil }
+
 func (blank) Delete(context.Context, string, uint64) error { return nil }
 
 func (blank) Event(context.Context, uint64) (stream.Stored, error) {
@@ -70,6 +72,8 @@ func (away) Get(context.Context, string) (stream.Entry, error) {
 
 func (away) Create(context.Context, string, []byte) (uint64, error) { return 0, stream.ErrUnavailable }
 
+func (away) Put(context.Context, string, []byte) (uint64, error) { return 0, stream.ErrUnavailable }
+
 func (away) Delete(context.Context, string, uint64) error { return stream.ErrUnavailable }
 
 func (away) Event(context.Context, uint64) (stream.Stored, error) {
@@ -110,7 +114,7 @@ func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Can
 
 func blankOptions() Options {
 	return Options{
-		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{},
+		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{}, Webhooks: blank{},
 		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -49,6 +49,7 @@ type Server struct {
 	signals   Signals
 	dispatch  Dispatcher
 	output    Getter
+	hooks     HookStore
 	cron      Cron
 	store     ScheduleStore
 	jobs      Watcher
@@ -97,7 +98,7 @@ func New(o Options) (*Server, error) {
 		log: o.Log, now: o.Now, random: o.Random,
 		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
 		timeout: o.Timeout, heartbeat: o.Heartbeat,
-		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, cron: o.Cron,
+		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks, cron: o.Cron,
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
@@ -205,6 +206,8 @@ func (s *Server) routes() {
 	s.app.Get("/schedules", s.guard(s.listSchedules))
 	s.app.Get("/schedules/:scheduleId", s.guard(s.getSchedule))
 	s.app.Delete("/schedules/:scheduleId", s.guard(s.deleteSchedule))
+	s.app.Get("/webhooks", s.guard(s.listWebhooks))
+	s.app.Post("/webhooks/:name/replay", s.guard(s.replayWebhook))
 	s.app.Get("/healthz", s.health)
 	s.app.Get("/readyz", s.ready)
 	s.serveDocs()

@@ -25,11 +25,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o api.Options) error {
-	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput)
+	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput, contract.BucketWebhooks)
 	if err != nil {
 		return err
 	}
-	jobs, schedules, output := buckets[0], buckets[1], buckets[2]
+	jobs, schedules, output, hooks := buckets[0], buckets[1], buckets[2], buckets[3]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err
@@ -39,6 +39,7 @@ func build(ctx context.Context, p *program.Program, o api.Options) error {
 		return err
 	}
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
+	o.Webhooks = hooks
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	srv, err := api.New(o)
 	if err != nil {
