@@ -89,7 +89,7 @@ type Options struct {
 	Dispatch  Dispatcher
 	Cron      Cron
 
-	MaxStreams int           // clients that follow events at a time, 256 by default
+	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
 	Timeout    time.Duration // of a request's work, 5 s by default
 	Log        *slog.Logger
@@ -100,7 +100,7 @@ type Options struct {
 // Defaults and limits.
 const (
 	DefaultAddr       = "127.0.0.1:8080"
-	defaultMaxStreams = 256
+	DefaultMaxStreams = 2000
 	defaultHeartbeat  = 10 * time.Second
 	maxHeartbeat      = 15 * time.Second
 	defaultTimeout    = 5 * time.Second
@@ -109,7 +109,7 @@ const (
 
 func (o *Options) setDefaults() {
 	o.Addr = or(o.Addr, DefaultAddr)
-	o.MaxStreams = or(o.MaxStreams, defaultMaxStreams)
+	o.MaxStreams = or(o.MaxStreams, DefaultMaxStreams)
 	o.Heartbeat = or(o.Heartbeat, defaultHeartbeat)
 	o.Timeout = or(o.Timeout, defaultTimeout)
 	o.Log = or(o.Log, slog.Default())

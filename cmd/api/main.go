@@ -18,6 +18,7 @@ func main() {
 	p.NeedConfig()
 	p.Flags.StringVar(&o.Addr, "addr", api.DefaultAddr, "where to listen")
 	p.Flags.StringVar(&o.TokenFile, "token-file", "", "file with the bearer token to ask for; none is asked for without")
+	p.Flags.IntVar(&o.MaxStreams, "max-streams", api.DefaultMaxStreams, "clients that follow events at a time")
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
 		return build(ctx, p, o)
