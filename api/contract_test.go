@@ -19,7 +19,7 @@ func alone(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	a := away{}
 	o := Options{
-		Addr: "127.0.0.1:0", Config: testConfig("http://sqs.invalid"), Jobs: a, Schedules: a, Ticks: a, Output: a,
+		Addr: "127.0.0.1:0", Config: testConfig("http://sqs.invalid"), Jobs: a, Schedules: a, Ticks: a, Output: a, Webhooks: a,
 		Events: a, Signals: a, Dispatch: a, Cron: minutely{}, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
@@ -101,8 +101,8 @@ func TestEveryOperationAndStatus(t *testing.T) {
 // everyRefusal asks without the token, and with NATS away.
 func everyRefusal(t *testing.T, op map[string]any, method, path string, guarded, broken *world) {
 	t.Helper()
-	path = strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1").Replace(path)
-	body := map[string]string{"submitBatch": "[{}]", "createSchedule": `{"cron":"* * * * *"}`}[fmt.Sprint(op["operationId"])]
+	path = strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "ours").Replace(path)
+	body := map[string]string{"submitBatch": "[{}]", "createSchedule": `{"cron":"* * * * *"}`, "replayWebhook": `{"from":1}`}[fmt.Sprint(op["operationId"])]
 	responses := op["responses"].(map[string]any)
 	for status, w := range map[int]*world{http.StatusUnauthorized: guarded, http.StatusServiceUnavailable: broken} {
 		if responses[fmt.Sprint(status)] != nil {
@@ -119,7 +119,7 @@ func unknown(t *testing.T, op map[string]any, method, path string, w *world) {
 	if op["responses"].(map[string]any)["404"] != nil {
 		own := *w
 		own.t = t
-		own.send([]request{{strings.ToUpper(method), strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1").Replace(path), "", 404, nil}})
+		own.send([]request{{strings.ToUpper(method), strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "theirs").Replace(path), "", 404, nil}})
 	}
 }
 
@@ -137,6 +137,8 @@ func (w *world) good() {
 		{"GET", "/jobs/" + id + "/events", "", 200, nil},
 		{"DELETE", "/jobs/" + id, "", 202, nil},
 		{"GET", "/schedules", "", 200, nil},
+		{"GET", "/webhooks", "", 200, nil},
+		{"POST", "/webhooks/ours/replay", `{"from":1}`, 202, nil},
 	})
 	w.eventually("stats at rest", func() bool {
 		return w.get("/jobs/stats", header{"If-None-Match", w.get("/jobs/stats").header.Get("ETag")}).status == 304
@@ -175,6 +177,9 @@ func (w *world) bad() {
 		{"POST", "/jobs/batch", "[{}]", 415, []header{asText}},
 		{"GET", "/jobs/events?event=nope", "", 400, nil},
 		{"POST", "/jobs/schedule", `{"cron":"nope"}`, 400, nil},
+		{"POST", "/webhooks/ours/replay", `{"from":0}`, 400, nil},
+		{"POST", "/webhooks/ours/replay", large, 413, nil},
+		{"POST", "/webhooks/ours/replay", "{}", 415, []header{asText}},
 		{"POST", "/jobs/schedule", large, 413, nil},
 		{"POST", "/jobs/schedule", "{}", 415, []header{asText}},
 		{"POST", "/jobs/" + id + "/requeue", `{"run":0}`, 400, nil},

@@ -16,10 +16,11 @@
 //	job.go        GET /jobs/{jobId}: the document and the words that were said (words.go)
 //	cancel.go     DELETE /jobs/{jobId}; requeue.go: one more run
 //	history.go    a job's events and logs
-//	feed.go       the newest events in memory, for whoever follows; follow.go: the two live routes
+//	follow.go     GET /jobs/events, over internal/feed; life.go: the events of one job, until it has ended
 //	sse.go        writing Server-Sent Events, and leaving in time
 //	progress.go   what running jobs said last
 //	lru.go        what was used last, within a budget of bytes
+//	webhook.go    who is told of events, how far each has come, and from where it is to go on
 //	schedule.go   schedules; stats.go, health.go: what their names say
 //	docs.go       /openapi.yaml and /docs
 package api

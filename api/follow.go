@@ -1,36 +1,25 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"tallyman/contract"
+	"tallyman/internal/feed"
 	"tallyman/internal/stream"
 )
 
-// maxReplays bounds how many clients read the past from the stream at a time, each by a consumer that ends
-// when it has caught up with the feed.
-const maxReplays = 4
-
-const headerLastEventID = "Last-Event-ID"
-
-// filter is what a client wants to see.
-type filter struct {
-	queue, jobType string
-	kind           contract.Kind
-}
-
-func (f *filter) wants(st *stream.Stored) bool {
-	e := &st.Event
-	return st.Fault == nil && (f.queue == "" || f.queue == e.Queue) && (f.jobType == "" || f.jobType == e.Type) &&
-		(f.kind == "" || f.kind == e.Kind)
-}
+const (
+	headerLastEventID = "Last-Event-ID"
+	maxFiltered       = 32 // words of one filter
+	maxSince          = 366 * 24 * time.Hour
+)
 
 // lastEventID gives the sequence behind which a client wants to go on.
 func lastEventID(c *fiber.Ctx) (seq uint64, given bool, err error) {
@@ -45,147 +34,196 @@ func lastEventID(c *fiber.Ctx) (seq uint64, given bool, err error) {
 	return seq, true, nil
 }
 
-// followEvents streams the events of all jobs.
-func (s *Server) followEvents(c *fiber.Ctx) error {
-	p := readParams(c, "queue", "type", "event")
-	f := filter{queue: p.token("queue"), jobType: p.token("type")}
-	f.kind = contract.Kind(p.word("event", "a kind of event, like succeeded", func(s string) bool { return contract.Kind(s).Known() }))
-	if err := p.done(); err != nil {
-		return err
-	}
-	from, given, err := lastEventID(c)
-	if err != nil {
-		return err
-	}
-	now, open := s.feed.now()
-	if !open {
-		return contract.Errorf(contract.CodeUnavailable, "", "the stream of events cannot be reached yet; try again")
-	}
-	if !given || from > now { // of another stream, or made up
-		from = now
-	}
-	if s.feed.held(from) {
-		return s.stream(c, func() {}, func(e *eventWriter) error { return s.live(e, f, from) })
-	}
-	select {
-	case s.replays <- struct{}{}:
-	default:
-		return contract.Errorf(contract.CodeTooMany, "", "%d clients read the past already; try again later", maxReplays)
-	}
-	free := sync.OnceFunc(func() { <-s.replays })
-	return s.stream(c, free, func(e *eventWriter) error {
-		at, err := s.replay(e, f, from)
-		free()
-		if err != nil {
-			return err
-		}
-		return s.live(e, f, at)
-	})
+// place is where a client begins: behind a sequence, or at a moment, or, where neither is given, now.
+type place struct {
+	after uint64
+	given bool
+	since time.Time
 }
 
-// errCaughtUp ends a replay: what follows is in memory.
-var errCaughtUp = errors.New("caught up")
-
-// replay sends what is behind a position from the stream, until the feed holds what comes next.
-func (s *Server) replay(e *eventWriter, f filter, from uint64) (at uint64, err error) {
-	at, unsent := from, 0
-	err = s.events.Follow(s.leaving, from+1, func(st stream.Stored) error {
-		at = st.Seq
-		if f.wants(&st) {
-			e.event(st.Seq, string(st.Event.Kind), st.Raw)
-		}
-		if unsent++; unsent >= feedTake {
-			unsent = 0
-			if err := e.flush(); err != nil {
-				return err
-			}
-		}
-		if s.feed.held(at) || st.Pending == 0 {
-			return errCaughtUp
-		}
-		return nil
+// readPlace reads Last-Event-ID, which a client that comes back sends beside what it began with, and so wins.
+func (s *Server) readPlace(c *fiber.Ctx, p *params) (at place, err error) {
+	p.word("after", "a sequence of the stream, a number", func(v string) bool {
+		at.after, err = strconv.ParseUint(v, 10, 63)
+		at.given = true
+		return err == nil
 	})
-	if errors.Is(err, errCaughtUp) {
-		err = e.flush()
+	p.word("since", "a moment like 2026-11-21T16:00:00Z, or an age like 10m", func(v string) bool {
+		at.since, err = parseSince(v, s.now())
+		return err == nil
+	})
+	if at.given && !at.since.IsZero() {
+		p.fail("since", "cannot stand beside after")
+	}
+	last, again, err := lastEventID(c)
+	if again {
+		at = place{after: last, given: true}
 	}
 	return at, err
 }
 
-// live sends what comes, until the client or the server ends, or the client is too slow for the feed.
-func (s *Server) live(e *eventWriter, f filter, at uint64) error {
-	for {
-		events, more, err := s.feed.after(at)
-		if err != nil {
-			e.event(0, "lagged", []byte(`{"detail":"you read more slowly than events come; come back with Last-Event-ID"}`))
-			return e.flush()
+// parseSince reads a moment or an age.
+func parseSince(v string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, v); err == nil {
+		return at, nil
+	}
+	age, err := time.ParseDuration(v)
+	if err != nil || age < 0 || age > maxSince {
+		return time.Time{}, errors.New("neither a moment nor an age")
+	}
+	return now.Add(-age), nil
+}
+
+// readFilter reads words separated by commas.
+func readFilter(p *params) (f feed.Filter) {
+	const tokens = "up to 32 names of 1 to 64 of A-Z a-z 0-9 _ -, separated by commas"
+	f.Queues = p.list("queue", tokens, contract.ValidToken)
+	f.Types = p.list("type", tokens, contract.ValidToken)
+	f.Kinds = p.kinds()
+	return f
+}
+
+func (p *params) kinds() (kinds []contract.Kind) {
+	known := func(s string) bool { return contract.Kind(s).Known() }
+	for _, k := range p.list("event", "kinds of event like succeeded, separated by commas", known) {
+		kinds = append(kinds, contract.Kind(k))
+	}
+	return kinds
+}
+
+// list gives the words of a parameter; nil where it is not there.
+func (p *params) list(name, shape string, check func(string) bool) []string {
+	v, ok := p.values[name]
+	if !ok {
+		return nil
+	}
+	words := strings.Split(v, ",")
+	for _, w := range words {
+		if !check(w) || len(words) > maxFiltered {
+			p.fail(name, "must be "+shape)
+			return nil
 		}
-		for i := range events {
-			if at = events[i].Seq; f.wants(&events[i]) {
-				e.event(at, string(events[i].Event.Kind), events[i].Raw)
-			}
-		}
-		if len(events) > 0 {
-			if err := e.flush(); err != nil {
+	}
+	return words
+}
+
+// followEvents streams the events of all jobs.
+func (s *Server) followEvents(c *fiber.Ctx) error {
+	p := readParams(c, "queue", "type", "event", "after", "since")
+	f := readFilter(p)
+	at, err := s.readPlace(c, p)
+	if err := p.done(); err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.work()
+	defer cancel()
+	r, known, err := s.reader(ctx, at)
+	if err != nil {
+		return err
+	}
+	return s.stream(c, func(e *eventWriter) error {
+		if !known {
+			if err := e.gap(gap{Detail: "this stream has no event " + strconv.FormatUint(at.after, 10) + "; what follows is what happens from now on"}); err != nil {
 				return err
 			}
-			continue
 		}
-		if goOn, err := e.wait(more, nil); !goOn {
-			return err
-		}
-	}
+		return s.follow(e, &f, r)
+	})
 }
 
-// jobEvents lists a job's events, or streams them until it has ended.
-func (s *Server) jobEvents(c *fiber.Ctx) error {
-	from, _, err := lastEventID(c)
-	if err != nil {
-		return err
+// reader gives a place in the log; known is false where the client asked for one that is not there.
+func (s *Server) reader(ctx context.Context, at place) (r *feed.Reader, known bool, err error) {
+	now, reached := s.feed.Now()
+	if !reached {
+		return nil, false, contract.Errorf(contract.CodeUnavailable, "", "the stream of events cannot be reached yet; try again")
 	}
-	job, err := s.jobOf(c)
-	if err != nil {
-		return err
+	after := now
+	if at.given {
+		after = at.after
 	}
-	if !strings.Contains(c.Get(fiber.HeaderAccept), "text/event-stream") {
-		return s.listEvents(c, &job)
-	}
-	return s.stream(c, func() {}, func(e *eventWriter) error { return s.followJob(e, job.JobID, from) })
-}
-
-// followJob goes by the document, which names every event of the job: what has not been sent is read and
-// sent, whenever the document's bell rings, until the ledger holds the job as ended.
-func (s *Server) followJob(e *eventWriter, id string, sent uint64) error {
-	rings, takeDown := s.ledger.bells.hang(id)
-	defer takeDown()
-	var said *progressView
-	for {
-		job, err := s.ledger.job(s.base, id)
-		if isNotFound(err) {
-			return nil // its retention has ended
+	if !at.since.IsZero() {
+		first, err := s.events.Since(ctx, at.since)
+		if err != nil && !isNotFound(err) {
+			return nil, false, err
 		}
 		if err == nil {
-			sent, err = s.sendNew(e, &job, sent)
+			after = first - 1
 		}
-		if err == nil && job.State.Ended() {
-			return e.end(&job)
+	}
+	return s.feed.Reader(ctx, after)
+}
+
+// follow sends what the log has and then what comes, until the client or the server ends. A client that was up
+// to date and falls behind what memory holds is let go: for it, the log would be read without an end.
+func (s *Server) follow(e *eventWriter, f *feed.Filter, r *feed.Reader) error {
+	for live := false; ; {
+		now := r.Live()
+		if live && !now {
+			return e.drop(r.At(), "you read more slowly than events come; come back with this id as Last-Event-ID")
 		}
-		if p := s.progress.of(id); p != nil && p != said {
-			said = p
-			if b, err := json.Marshal(p); err == nil {
-				e.event(0, "progress", b)
-			}
+		live = now
+		batch, err := r.Next(s.leaving)
+		wait := batch.More
+		switch {
+		case errors.Is(err, feed.ErrAnew):
+			last, _ := s.feed.Now()
+			return e.drop(last, "the stream of events has been made anew; this id is its newest")
+		case err != nil: // the log cannot be read, and what is in memory is not next
+			wait = after(time.Second)
 		}
-		if err := e.flush(); err != nil {
+		if err := e.batch(f, &batch, r.At()); err != nil {
 			return err
 		}
-		var again <-chan struct{}
-		if err != nil { // the stream is away: the bell may not ring again
-			again = after(time.Second)
+		if wait == nil {
+			continue
 		}
-		if goOn, err := e.wait(rings, again); !goOn {
+		if goOn, err := e.wait(wait, nil); !goOn {
 			return err
 		}
 	}
+}
+
+// batch sends what a client wants of a batch that ends at a sequence.
+func (e *eventWriter) batch(f *feed.Filter, b *feed.Batch, end uint64) error {
+	if len(b.Events) == 0 && b.Missing == 0 {
+		return nil
+	}
+	if b.Missing > 0 {
+		first := end + 1
+		if len(b.Events) > 0 {
+			first = b.Events[0].Seq
+		}
+		if err := e.gap(gap{Detail: "these events are no longer kept", From: first - b.Missing, To: first - 1}); err != nil {
+			return err
+		}
+	}
+	for _, st := range b.Events {
+		if f.Wants(st) {
+			e.event(st.Seq, string(st.Event.Kind), st.Raw)
+		} else {
+			e.pass(st.Seq)
+		}
+	}
+	return e.flush()
+}
+
+// gap tells a client what it will not see.
+type gap struct {
+	Detail string `json:"detail"`
+	From   uint64 `json:"from,omitempty"`
+	To     uint64 `json:"to,omitempty"`
+}
+
+func (e *eventWriter) gap(g gap) error {
+	b, err := json.Marshal(g)
+	if err != nil {
+		return err
+	}
+	e.event(g.To, "gap", b)
+	return e.flush()
 }
 
 // after closes a channel once, later.
@@ -195,32 +233,10 @@ func after(d time.Duration) <-chan struct{} {
 	return done
 }
 
-// sendNew sends the job's events behind a sequence, and says how far it came.
-func (s *Server) sendNew(e *eventWriter, job *contract.Job, sent uint64) (uint64, error) {
-	for _, seq := range job.Events {
-		if seq <= sent {
-			continue
-		}
-		ctx, cancel := s.work()
-		st, err := s.events.Event(ctx, seq)
-		cancel()
-		if err != nil && !isNotFound(err) {
-			return sent, err
-		}
-		if err == nil {
-			e.event(seq, string(st.Event.Kind), st.Raw)
-		}
-		sent = seq
+// eventAt gives one event, from memory where that has it.
+func (s *Server) eventAt(ctx context.Context, seq uint64) (stream.Stored, error) {
+	if st := s.feed.Event(seq); st != nil {
+		return *st, nil
 	}
-	return sent, nil
-}
-
-// end says that nothing more will come by itself.
-func (e *eventWriter) end(job *contract.Job) error {
-	b, err := json.Marshal(receipt{JobID: job.JobID, Run: job.Run, State: job.State})
-	if err != nil {
-		return err
-	}
-	e.event(0, "end", b)
-	return e.flush()
+	return s.events.Event(ctx, seq)
 }

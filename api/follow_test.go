@@ -1,8 +1,14 @@
 package api
 
 import (
+	"bufio"
+	"context"
+	"crypto/rand"
 	"encoding/json"
+	"io"
+	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,13 +48,8 @@ func TestFollowGoesOn(t *testing.T) {
 	for range 3 {
 		w.submit("", contract.StateQueued)
 	}
-	for name, floor := range map[string]uint64{"memory": 0, "stream": 5, "the very end": 6} {
-		w.server.feed.mu.Lock()
-		for len(w.server.feed.ring) > 0 && w.server.feed.ring[0].Seq <= floor {
-			w.server.feed.ring, w.server.feed.floor = w.server.feed.ring[1:], w.server.feed.ring[0].Seq
-		}
-		w.server.feed.mu.Unlock()
-		l := w.follow("/jobs/events", header{"Last-Event-ID", "2"})
+	for name, path := range map[string]string{"where it was": "/jobs/events", "the header wins": "/jobs/events?after=4"} {
+		l := w.follow(path, header{"Last-Event-ID", "2"})
 		for want := 3; want <= 6; want++ {
 			if e, _ := l.next(); e.id != strconv.Itoa(want) {
 				t.Errorf("%s: id %s, want %d", name, e.id, want)
@@ -57,32 +58,113 @@ func TestFollowGoesOn(t *testing.T) {
 		l.close()
 	}
 	l := w.follow("/jobs/events", header{"Last-Event-ID", "99999"}) // of another stream
+	if e, _ := l.next(); e.event != "gap" {
+		t.Errorf("not told that the id is none of ours: %+v", e)
+	}
 	w.submit("", contract.StateQueued)
 	if e, _ := l.next(); e.id != "7" {
 		t.Errorf("id %s, want 7", e.id)
 	}
 }
 
+// A client that does not read is told why it is let go and where it was, and misses nothing when it comes back.
 func TestFollowTellsTheSlow(t *testing.T) {
 	t.Parallel()
+	w := newServer(t)
+	w.run(func(ctx context.Context) error { <-ctx.Done(); return nil })
+	body, release := w.idle("/jobs/events?after=0")
+	const all = 1200 // of 30 KiB: more than memory and both ends of a connection hold
+	result, _ := json.Marshal(strings.Repeat("x", 30<<10))
+	id, _ := contract.NewJobID(time.Now(), rand.Reader)
+	for n := range all {
+		w.say(id, contract.Event{Kind: contract.Succeeded, Run: n + 1, Attempt: 1, Result: result})
+	}
+	w.eventually("all events seen", func() bool { n, _ := w.server.feed.Now(); return n == all })
+	l := &listener{t: t, events: make(chan sse, all+10)}
+	l.read(bufio.NewScanner(body), make(chan struct{}))
+	release()
+	close(l.events)
+	var got []string
+	var last sse
+	for e := range l.events {
+		if e.event == "succeeded" {
+			got = append(got, e.id)
+		}
+		last = e
+	}
+	if last.event != "lagged" || last.id != got[len(got)-1] || len(got) == all {
+		t.Fatalf("%d events, the last %+v", len(got), last)
+	}
+	again := w.follow("/jobs/events", header{"Last-Event-ID", last.id})
+	for len(got) < all {
+		e, _ := again.next()
+		got = append(got, e.id)
+	}
+	for i, id := range got {
+		if id != strconv.Itoa(i+1) {
+			t.Fatalf("event %d has the id %s", i+1, id)
+		}
+	}
+}
+
+// idle opens a stream and reads nothing of it.
+func (w *world) idle(path string) (body io.Reader, release func()) {
+	w.t.Helper()
+	client := http.Client{Transport: &http.Transport{}}
+	res, err := client.Get(w.url + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res.Body, func() { _ = res.Body.Close() }
+}
+
+func TestFollowBeginsWhereItIsAsked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
-	w.submit("", contract.StateQueued)
-	w.eventually("two events", func() bool { n, _ := w.server.feed.now(); return n == 2 })
-	f := w.server.feed
-	if _, _, err := f.after(0); err != nil {
+	id := w.submit("", contract.StateQueued)
+	w.say(id, contract.Event{Kind: contract.Claimed, Attempt: 1})
+	w.say(id, contract.Event{Kind: contract.Succeeded, Attempt: 1})
+	third, err := w.stream.Event(t.Context(), 3)
+	if err != nil {
 		t.Fatal(err)
 	}
-	l := w.follow("/jobs/events")
-	f.mu.Lock()
-	f.ring, f.floor, f.last = nil, 50, 50 // forty-eight events have come and gone
-	close(f.more)
-	f.more = make(chan struct{})
-	f.mu.Unlock()
-	if e, _ := l.next(); e.event != "lagged" {
-		t.Errorf("event %+v", e)
+	for path, want := range map[string][]string{
+		"?since=1h": {"submitted", "queued", "claimed", "succeeded"},
+		"?since=" + third.At.UTC().Format(time.RFC3339Nano): {"claimed", "succeeded"},
+		"?after=3":                        {"succeeded"},
+		"?after=0&event=queued,succeeded": {"queued", "succeeded"},
+		"?after=0&event=claimed&type=probe,process-data&queue=default,media": {"claimed"},
+	} {
+		l := w.follow("/jobs/events" + path)
+		if diff := cmp.Diff(want, l.kinds(len(want))); diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+		l.close()
 	}
-	if e, ok := l.next(); ok {
-		t.Errorf("not dropped: %+v", e)
+	for _, path := range []string{"?since=never", "?since=-1h", "?after=x", "?after=1&since=1h", "?event=claimed,", "?queue=" + strings.Repeat("a,", 40) + "a"} {
+		w.get("/jobs/events" + path).want(400)
+	}
+	w.get("/jobs/events", header{"Last-Event-ID", "x"}).want(400)
+	later := w.follow("/jobs/events?since=0s")
+	w.submit("", contract.StateQueued)
+	if e, _ := later.next(); e.id != "5" {
+		t.Errorf("the future begins with %+v", e)
+	}
+}
+
+// Heartbeats carry how far a filter has been looked through.
+func TestFollowPassesWhatIsNotWanted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.Heartbeat = 10 * time.Millisecond })
+	l := w.follow("/jobs/events?event=failed")
+	w.submit("", contract.StateQueued)
+	for e := range l.events {
+		if e.event != "" {
+			t.Fatalf("event %+v", e)
+		}
+		if e.id == "2" {
+			return
+		}
 	}
 }
 

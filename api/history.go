@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tallyman/contract"
+	"tallyman/internal/feed"
 )
 
 // storedEvent is a CloudEvent as the stream has it.
@@ -24,8 +25,8 @@ type jobHistory struct {
 	More   int            `json:"more,omitempty"`
 }
 
-// listEvents gives every event of a job that is still kept, in the order of the stream.
-func (s *Server) listEvents(c *fiber.Ctx, job *contract.Job) error {
+// listEvents gives every wanted event of a job that is still kept, in the order of the stream.
+func (s *Server) listEvents(c *fiber.Ctx, job *contract.Job, f *feed.Filter) error {
 	ctx, cancel := s.work()
 	defer cancel()
 	all := make([]storedEvent, len(job.Events))
@@ -42,8 +43,11 @@ func (s *Server) listEvents(c *fiber.Ctx, job *contract.Job) error {
 				mu.Unlock()
 				return nil
 			}
+			if err != nil || !f.Wants(&st) {
+				return err
+			}
 			all[i] = storedEvent{Seq: st.Seq, At: contract.At(st.At), Event: st.Raw}
-			return err
+			return nil
 		})
 	}
 	if err := work.Wait(); err != nil {

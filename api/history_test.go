@@ -30,6 +30,16 @@ func TestHistory(t *testing.T) {
 	if got := strings.Join(kinds, " "); got != "submitted queued claimed started attempt-failed failed" {
 		t.Errorf("events %s", got)
 	}
+	var some jobHistory
+	w.get("/jobs/" + id + "/events?event=claimed,failed").want(200).into(&some)
+	if len(some.Events) != 2 || some.More != 0 {
+		t.Errorf("%+v", some)
+	}
+	l := w.follow("/jobs/" + id + "/events?event=claimed,failed")
+	if got := strings.Join(l.kinds(3), " "); got != "claimed failed end" {
+		t.Errorf("events %s", got)
+	}
+	w.get("/jobs/" + id + "/events?event=nope").want(400)
 }
 
 func TestLogs(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/dispatch"
+	"tallyman/internal/feed"
 	"tallyman/internal/stream"
 )
 
@@ -34,13 +35,21 @@ type ScheduleStore interface {
 	Delete(ctx context.Context, key string, revision uint64) error
 }
 
+// HookStore is where webhooks say how far they have come, and are asked to go on from another place;
+// *stream.Bucket is one.
+type HookStore interface {
+	Getter
+	// Put writes whatever is there: the last order stands.
+	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
+}
+
 // Events is the stream of events, read; *stream.Stream is one.
 type Events interface {
 	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
-	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error.
-	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
-	Info(ctx context.Context) (stream.Info, error)
+	// Since gives the first event stored at a moment or later; stream.ErrNotFound where all are older.
+	Since(ctx context.Context, at time.Time) (uint64, error)
+	feed.Log
 }
 
 // Signals is what is not stored: progress, and whether NATS is there; *stream.Stream is one.
@@ -74,12 +83,13 @@ type Options struct {
 	Schedules ScheduleStore // bucket "schedules"
 	Ticks     Watcher       // the same bucket, watched
 	Output    Getter        // bucket "output"
+	Webhooks  HookStore     // bucket "webhooks"
 	Events    Events
 	Signals   Signals
 	Dispatch  Dispatcher
 	Cron      Cron
 
-	MaxStreams int           // clients that follow events at a time, 256 by default
+	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
 	Timeout    time.Duration // of a request's work, 5 s by default
 	Log        *slog.Logger
@@ -90,7 +100,7 @@ type Options struct {
 // Defaults and limits.
 const (
 	DefaultAddr       = "127.0.0.1:8080"
-	defaultMaxStreams = 256
+	DefaultMaxStreams = 2000
 	defaultHeartbeat  = 10 * time.Second
 	maxHeartbeat      = 15 * time.Second
 	defaultTimeout    = 5 * time.Second
@@ -99,7 +109,7 @@ const (
 
 func (o *Options) setDefaults() {
 	o.Addr = or(o.Addr, DefaultAddr)
-	o.MaxStreams = or(o.MaxStreams, defaultMaxStreams)
+	o.MaxStreams = or(o.MaxStreams, DefaultMaxStreams)
 	o.Heartbeat = or(o.Heartbeat, defaultHeartbeat)
 	o.Timeout = or(o.Timeout, defaultTimeout)
 	o.Log = or(o.Log, slog.Default())
@@ -133,6 +143,7 @@ func (o *Options) validate() error {
 	need(o.Schedules != nil, "Schedules", "is required")
 	need(o.Ticks != nil, "Ticks", "is required")
 	need(o.Output != nil, "Output", "is required")
+	need(o.Webhooks != nil, "Webhooks", "is required")
 	need(o.Events != nil, "Events", "is required")
 	need(o.Signals != nil, "Signals", "is required")
 	need(o.Dispatch != nil, "Dispatch", "is required")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/dispatch"
@@ -19,6 +20,8 @@ func (blank) Get(context.Context, string) (stream.Entry, error) {
 
 func (blank) Create(context.Context, string, []byte) (uint64, error) { return 1, nil }
 
+func (blank) Put(context.Context, string, []byte) (uint64, error) { return 1, nil }
+
 func (blank) Delete(context.Context, string, uint64) error { return nil }
 
 func (blank) Event(context.Context, uint64) (stream.Stored, error) {
@@ -26,6 +29,10 @@ func (blank) Event(context.Context, uint64) (stream.Stored, error) {
 }
 
 func (blank) Info(context.Context) (stream.Info, error) { return stream.Info{}, nil }
+
+func (blank) Page(context.Context, uint64, int) ([]stream.Stored, error) { return nil, nil }
+
+func (blank) Since(context.Context, time.Time) (uint64, error) { return 0, stream.ErrNotFound }
 
 func (blank) Ready(context.Context) error { return nil }
 
@@ -65,6 +72,8 @@ func (away) Get(context.Context, string) (stream.Entry, error) {
 
 func (away) Create(context.Context, string, []byte) (uint64, error) { return 0, stream.ErrUnavailable }
 
+func (away) Put(context.Context, string, []byte) (uint64, error) { return 0, stream.ErrUnavailable }
+
 func (away) Delete(context.Context, string, uint64) error { return stream.ErrUnavailable }
 
 func (away) Event(context.Context, uint64) (stream.Stored, error) {
@@ -83,6 +92,12 @@ func (away) Subscribe(ctx context.Context, _ string, _ func(string, []byte)) err
 	return ctx.Err()
 }
 
+func (away) Page(context.Context, uint64, int) ([]stream.Stored, error) {
+	return nil, stream.ErrUnavailable
+}
+
+func (away) Since(context.Context, time.Time) (uint64, error) { return 0, stream.ErrUnavailable }
+
 func (away) Ready(context.Context) error { return stream.ErrUnavailable }
 
 func (away) Submit(context.Context, contract.Task) (contract.State, error) {
@@ -99,7 +114,7 @@ func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Can
 
 func blankOptions() Options {
 	return Options{
-		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{},
+		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{}, Webhooks: blank{},
 		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Log: slog.New(slog.DiscardHandler),
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tallyman/contract"
+	"tallyman/internal/feed"
 )
 
 // Limits of a connection and of a request.
@@ -48,13 +49,14 @@ type Server struct {
 	signals   Signals
 	dispatch  Dispatcher
 	output    Getter
+	hooks     HookStore
 	cron      Cron
 	store     ScheduleStore
 	jobs      Watcher
 	ticks     Watcher
 	ledger    *ledger
 	words     *words
-	feed      *feed
+	feed      *feed.Feed
 	progress  *progress
 	schedules *schedules
 
@@ -63,7 +65,6 @@ type Server struct {
 	requests atomic.Uint64 // counts them
 	listener net.Listener
 	streams  chan struct{} // a place for each client that follows events
-	replays  chan struct{} // a place for each that reads the past first
 	base     context.Context
 	cancel   context.CancelFunc
 	leaving  context.Context // ends before base does: streams end first, requests are finished
@@ -97,11 +98,11 @@ func New(o Options) (*Server, error) {
 		log: o.Log, now: o.Now, random: o.Random,
 		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
 		timeout: o.Timeout, heartbeat: o.Heartbeat,
-		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, cron: o.Cron,
+		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks, cron: o.Cron,
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
-		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: newFeed(),
+		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
-		listener: listener, streams: make(chan struct{}, o.MaxStreams), replays: make(chan struct{}, maxReplays),
+		listener: listener, streams: make(chan struct{}, o.MaxStreams),
 	}
 	s.process = s.newID()[24:] + "-"
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -129,7 +130,7 @@ func New(o Options) (*Server, error) {
 // streams; they set a deadline before each write.
 func boundAnswer(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
-	if bytes.HasSuffix(path, []byte("/events")) {
+	if bytes.HasSuffix(path, []byte("/events")) || bytes.Contains(h.Peek(fiber.HeaderAccept), []byte(eventStream)) {
 		return fasthttp.RequestConfig{}
 	}
 	return fasthttp.RequestConfig{WriteTimeout: answerTimeout}
@@ -160,7 +161,7 @@ func (s *Server) Run(ctx context.Context) error {
 	work, ctxWork := errgroup.WithContext(s.base)
 	work.Go(func() error { return s.ledger.run(ctxWork, s.jobs) })
 	work.Go(func() error { return s.schedules.run(ctxWork, s.ticks) })
-	work.Go(func() error { return s.feed.run(ctxWork, s.events) })
+	work.Go(func() error { return s.feed.Run(ctxWork) })
 	work.Go(func() error { return s.progress.run(ctxWork, s.signals) })
 	work.Go(func() error { return s.app.Listener(s.listener) })
 	work.Go(func() error {
@@ -205,6 +206,8 @@ func (s *Server) routes() {
 	s.app.Get("/schedules", s.guard(s.listSchedules))
 	s.app.Get("/schedules/:scheduleId", s.guard(s.getSchedule))
 	s.app.Delete("/schedules/:scheduleId", s.guard(s.deleteSchedule))
+	s.app.Get("/webhooks", s.guard(s.listWebhooks))
+	s.app.Post("/webhooks/:name/replay", s.guard(s.replayWebhook))
 	s.app.Get("/healthz", s.health)
 	s.app.Get("/readyz", s.ready)
 	s.serveDocs()

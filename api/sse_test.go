@@ -3,6 +3,7 @@ package api
 import (
 	"bufio"
 	"context"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,7 +78,7 @@ func (l *listener) read(lines *bufio.Scanner, ready chan struct{}) {
 			e.data += value
 		case "":
 			if value != "" {
-				l.events <- sse{comment: value}
+				l.events <- sse{id: e.id, comment: value}
 			} else if e != (sse{}) {
 				l.events <- e
 			}
@@ -125,6 +126,30 @@ func TestEventWriterSplitsLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, want := out.String(), "id: 7\nevent: x\ndata: {\ndata: 1}\n\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A heartbeat carries how far a client has come that saw nothing; what is dropped is told why and where it was.
+func TestEventWriterTellsWhereItIs(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	here, there := net.Pipe()
+	t.Cleanup(func() { _, _ = here.Close(), there.Close() })
+	e := &eventWriter{w: bufio.NewWriter(&out), conn: here}
+	e.event(7, "x", []byte("{}"))
+	e.pass(9)
+	for range 2 {
+		if err := e.beat(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.drop(9, "too slow"); err != nil {
+		t.Fatal(err)
+	}
+	want := "id: 7\nevent: x\ndata: {}\n\n" + "id: 9\n: still here\n\n" + ": still here\n\n" +
+		"id: 9\nevent: lagged\ndata: {\"detail\":\"too slow\",\"resumeFrom\":9}\n\n"
+	if got := out.String(); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -40,7 +40,7 @@ type world struct {
 const personSchema = `{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0}}}`
 
 func testConfig(url string) contract.Config {
-	return contract.Config{Queues: []contract.Queue{
+	return contract.Config{Webhooks: []contract.Webhook{{Name: "ours", URL: "https://hooks.example:444/x?token=y", Events: []contract.Kind{contract.Failed}}}, Queues: []contract.Queue{
 		{Name: "default", URL: url, DefaultType: "probe", Types: []contract.JobType{
 			{Name: "process-data"}, {Name: "probe"}, {Name: "store-event"},
 			{Name: "person", Command: []string{"true"}, Schema: json.RawMessage(personSchema)},
@@ -94,7 +94,7 @@ func newServer(t testing.TB, change ...func(*Options)) *world {
 	jobs, schedules := w.bucket(contract.BucketJobs), w.bucket(contract.BucketSchedules)
 	o := Options{
 		Addr: "127.0.0.1:0", Config: config, Jobs: jobs, Schedules: schedules, Ticks: schedules,
-		Output: w.bucket(contract.BucketOutput), Events: st, Signals: st, Dispatch: d, Cron: minutely{}, Log: log,
+		Output: w.bucket(contract.BucketOutput), Webhooks: w.bucket(contract.BucketWebhooks), Events: st, Signals: st, Dispatch: d, Cron: minutely{}, Log: log,
 	}
 	for _, c := range change {
 		c(&o)

@@ -32,9 +32,11 @@ const (
 // BuiltinTypes are the job types that the processor does by itself, with no command.
 func BuiltinTypes() []string { return []string{"process-data", "probe", "store-event"} }
 
-// Config is queues and job types: the YAML that `tallyman dev --config` reads and the chart renders.
+// Config is queues and job types, and who is told of events: the YAML that `tallyman dev --config` reads and
+// the chart renders.
 type Config struct {
-	Queues []Queue `json:"queues"`
+	Queues   []Queue   `json:"queues"`
+	Webhooks []Webhook `json:"webhooks,omitempty"`
 }
 
 // Queue is one SQS queue with its job types.
@@ -167,6 +169,9 @@ func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...an
 }
 
 func (c *Config) setDefaults() {
+	for i := range c.Webhooks {
+		c.Webhooks[i].setDefaults()
+	}
 	for i := range c.Queues {
 		q := &c.Queues[i]
 		q.Max = orDefault(q.Max, DefaultMax)
@@ -203,6 +208,7 @@ func (c *Config) validate(fault func(string, ...any)) {
 		seen[q.Name] = true
 		q.validate(fmt.Sprintf("queues[%d]", i), fault)
 	}
+	c.validateWebhooks(fault)
 }
 
 func (q *Queue) validate(at string, fault func(string, ...any)) {

@@ -14,6 +14,8 @@
 //	stats.go     what events add up to
 //	schedule.go  a rule that makes jobs in time
 //	config.go    queues and job types, one shape for `tallyman dev` and the chart
+//	webhook.go   who is told of events, and how far each has come
+//	signature.go that a delivery is ours
 //	names.go     every subject, stream, bucket, key and header; nothing else formats one
 //	id.go        job ids: UUIDv7, or derived by a hash so that a repeat is the same job
 //	reason.go    why an attempt ended badly: a closed set, in order

@@ -16,6 +16,7 @@ const (
 	BucketSchedules = "schedules"
 	BucketOutput    = "output"
 	BucketLeases    = "leases"
+	BucketWebhooks  = "webhooks"
 )
 
 // Subjects as they are published, and the transform by which the stream stores them. The partition is a
@@ -34,6 +35,7 @@ const (
 	KeyCheckpoint  = "ckpt"
 	LeaseScheduler = "scheduler"
 	LeaseLedger    = "aggregator"
+	LeaseWebhooks  = "webhooks"
 )
 
 // Attributes and headers.

@@ -25,7 +25,7 @@ var written = map[string]map[string]any{
 	"job.v1":       {"#": Job{}, "#/$defs/run": JobRun{}, "#/$defs/attempt": JobAttempt{}},
 	"attention.v1": {"#": Attention{}, "#/$defs/asOf": AsOf{}, "#/$defs/item": AttentionItem{}},
 	"schedule.v1":  {"#": Schedule{}},
-	"config.v1":    {"#": Config{}, "#/$defs/queue": Queue{}, "#/$defs/type": JobType{}, "#/$defs/reruns": Reruns{}},
+	"config.v1":    {"#": Config{}, "#/$defs/queue": Queue{}, "#/$defs/type": JobType{}, "#/$defs/reruns": Reruns{}, "#/$defs/webhook": Webhook{}},
 	"stats.v1": {
 		"#": Stats{}, "#/$defs/asOf": AsOf{}, "#/$defs/jobs": JobCounts{}, "#/$defs/attempts": AttemptCounts{},
 		"#/$defs/latency": Latency{}, "#/$defs/sum": Sum{}, "#/$defs/audit": Audit{},
@@ -263,6 +263,10 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		Name: "mine", Command: []string{"/bin/mine", ""}, Schema: json.RawMessage(`{"type":"object"}`),
 		Reruns: &Reruns{Max: 3, Delay: DefaultTimeout, MaxDelay: DefaultTimeout},
 	})
+	cfg.Webhooks = []Webhook{{
+		Name: "ours", URL: "https://hooks.example/x", SecretFile: "/s", Queues: []string{"q"}, Types: []string{"mine"},
+		Events: []Kind{Failed}, Timeout: DefaultWebhookTimeout, RetryFor: DefaultRetryFor, Allow: []string{"10.0.0.0/8"},
+	}}
 	for _, c := range []struct {
 		name string
 		v    any

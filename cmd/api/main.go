@@ -18,6 +18,7 @@ func main() {
 	p.NeedConfig()
 	p.Flags.StringVar(&o.Addr, "addr", api.DefaultAddr, "where to listen")
 	p.Flags.StringVar(&o.TokenFile, "token-file", "", "file with the bearer token to ask for; none is asked for without")
+	p.Flags.IntVar(&o.MaxStreams, "max-streams", api.DefaultMaxStreams, "clients that follow events at a time")
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
 		return build(ctx, p, o)
@@ -25,11 +26,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o api.Options) error {
-	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput)
+	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput, contract.BucketWebhooks)
 	if err != nil {
 		return err
 	}
-	jobs, schedules, output := buckets[0], buckets[1], buckets[2]
+	jobs, schedules, output, hooks := buckets[0], buckets[1], buckets[2], buckets[3]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err
@@ -39,6 +40,7 @@ func build(ctx context.Context, p *program.Program, o api.Options) error {
 		return err
 	}
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
+	o.Webhooks = hooks
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	srv, err := api.New(o)
 	if err != nil {

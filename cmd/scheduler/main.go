@@ -1,4 +1,5 @@
-// Command scheduler is time in, tasks out; and it sends again the tasks that must be sent again.
+// Command scheduler is time in, tasks out; it sends again the tasks that must be sent again, and tells the
+// webhooks of the configuration.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"tallyman/internal/program"
 	"tallyman/internal/queue"
 	"tallyman/scheduler"
+	"tallyman/webhook"
 )
 
 func main() {
@@ -23,11 +25,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o scheduler.Options) error {
-	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules)
+	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketWebhooks)
 	if err != nil {
 		return err
 	}
-	jobs, schedules := buckets[0], buckets[1]
+	jobs, schedules, records := buckets[0], buckets[1], buckets[2]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err
@@ -43,5 +45,13 @@ func build(ctx context.Context, p *program.Program, o scheduler.Options) error {
 		return err
 	}
 	p.Add("scheduler", s.Run, s.Ready)
+	hooks, err := webhook.New(webhook.Options{
+		Hooks: p.Config.Webhooks, Lease: p.Stream.Lease(contract.LeaseWebhooks, program.Holder()), Events: p.Stream, Records: records,
+		Log: p.Log,
+	})
+	if err != nil {
+		return err
+	}
+	p.Add("webhooks", hooks.Run, nil)
 	return nil
 }

@@ -186,14 +186,13 @@ func (c *client) followOnce(ctx context.Context, path string, lastID *string, fn
 		case "data":
 			e.data += value
 		case "":
-			if e.event == "" && e.data == "" {
-				continue // a heartbeat
-			}
 			if e.id != "" {
-				*lastID = e.id
+				*lastID = e.id // a heartbeat may have one too: it tells how far a filter has been looked through
 			}
-			if err := fn(e); err != nil {
-				return err
+			if e.event != "" || e.data != "" {
+				if err := fn(e); err != nil {
+					return err
+				}
 			}
 			e = sse{}
 		}

@@ -69,7 +69,7 @@ var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 func TestDocumentedConfigurationsAreAccepted(t *testing.T) {
 	t.Parallel()
 	n := 0
-	for _, path := range []string{"docs/configuration.md", "docs/own-job.md"} {
+	for _, path := range []string{"docs/configuration.md", "docs/own-job.md", "docs/webhooks.md"} {
 		for _, m := range yamlBlock.FindAllStringSubmatch(read(t, path), -1) {
 			n++
 			b, err := yaml.YAMLToJSONStrict([]byte(m[1]))

@@ -15,40 +15,59 @@ import (
 
 func newEvents(s *shared) *cobra.Command {
 	var (
-		follow                  bool
-		queue, jobType, kind, q string
+		follow bool
+		at     following
 	)
 	cmd := &cobra.Command{
 		Use:   "events [JOB]",
 		Short: "List a job's events, or follow everything with -f",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "List a job's events, or follow everything with -f: what happens from now on, or since a moment, an age or\n" +
+			"behind a sequence. A connection that breaks is taken up where it was.",
+		Example: "  tallyman events 01a20074-88e8-7b8e-a543-0b688954ae82\n" +
+			"  tallyman events -f --event failed,cancelled --queue media --since 1h",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !follow {
 				return fmt.Errorf("name a job, or follow all of them with -f")
-			}
-			if len(args) == 1 && !follow {
-				return s.show(cmd, http.MethodGet, "/jobs/"+url.PathEscape(args[0])+"/events", writeEvents)
 			}
 			c, err := s.client()
 			if err != nil {
 				return err
 			}
-			path := "/jobs/events?" + url.Values{"queue": {queue}, "type": {jobType}, "event": {kind}}.Encode()
+			path := at.path()
 			if len(args) == 1 {
-				path = "/jobs/" + url.PathEscape(args[0]) + "/events"
+				path = dropEmpty("/jobs/" + url.PathEscape(args[0]) + "/events?" + url.Values{"event": {at.kind}}.Encode())
 			}
-			return c.follow(cmd.Context(), dropEmpty(path), q, func(e sse) error {
-				return s.printEvent(cmd.OutOrStdout(), e)
+			if !follow {
+				return s.show(cmd, http.MethodGet, path, writeEvents)
+			}
+			return c.follow(cmd.Context(), path, at.after, func(e sse) error {
+				return s.printEvent(cmd.OutOrStdout(), cmd.ErrOrStderr(), e)
 			})
 		},
 	}
-	f := cmd.Flags()
-	f.BoolVarP(&follow, "follow", "f", false, "go on with those that are to come")
-	f.StringVar(&queue, "queue", "", "only of this queue")
-	f.StringVar(&jobType, "type", "", "only of this job type")
-	f.StringVar(&kind, "event", "", "only of this kind, like failed")
-	f.StringVar(&q, "after", "", "begin behind this sequence of the stream")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with those that are to come")
+	at.flags(cmd)
 	return cmd
+}
+
+// following is what of the events of all jobs somebody wants to see, and from where on.
+type following struct{ queue, jobType, kind, after, since string }
+
+func (q *following) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&q.queue, "queue", "", "only of these queues, separated by commas")
+	f.StringVar(&q.jobType, "type", "", "only of these job types, separated by commas")
+	f.StringVar(&q.kind, "event", "", "only of these kinds, like failed,cancelled")
+	f.StringVar(&q.after, "after", "", "begin behind this sequence of the stream; 0: the first that is kept")
+	f.StringVar(&q.since, "since", "", "begin at this moment, or so long ago, like 10m")
+	cmd.MarkFlagsMutuallyExclusive("after", "since")
+}
+
+func (q *following) path() string {
+	return dropEmpty("/jobs/events?" + url.Values{
+		"queue": {q.queue}, "type": {q.jobType}, "event": {q.kind}, "since": {q.since},
+	}.Encode())
 }
 
 // dropEmpty takes filters without a value out of a query.
@@ -67,25 +86,45 @@ func dropEmpty(path string) string {
 	return u.String()
 }
 
-func (s *shared) printEvent(w io.Writer, e sse) error {
+func (s *shared) printEvent(w, diag io.Writer, e sse) error {
+	switch e.event {
+	case "end": // of the one job that is followed
+		return errEnough
+	case "progress":
+		return nil
+	case "gap", "lagged": // the client goes on by itself
+		fmt.Fprintln(diag, "tallyman:", e.about())
+		return nil
+	}
 	if s.output == "json" {
 		_, err := fmt.Fprintln(w, e.data)
 		return err
 	}
 	ev, err := contract.DecodeEvent([]byte(e.data))
 	if err != nil {
-		return endOr(e)
+		return nil // a kind that this build does not know
 	}
 	_, err = fmt.Fprintln(w, eventLine(e.id, &ev))
 	return err
 }
 
-// endOr ends the following of one job; progress and heartbeats are passed over.
-func endOr(e sse) error {
-	if e.event == "end" {
-		return errEnough
+// about is what the api says of the stream itself.
+func (e *sse) about() string {
+	var a struct {
+		Detail     string `json:"detail"`
+		From, To   uint64
+		ResumeFrom uint64 `json:"resumeFrom"`
 	}
-	return nil
+	if err := json.Unmarshal([]byte(e.data), &a); err != nil {
+		return e.event
+	}
+	switch {
+	case a.From > 0:
+		return fmt.Sprintf("%s: %d to %d: %s", e.event, a.From, a.To, a.Detail)
+	case a.ResumeFrom > 0:
+		return fmt.Sprintf("%s: %s; goes on behind %d", e.event, a.Detail, a.ResumeFrom)
+	}
+	return e.event + ": " + a.Detail
 }
 
 func eventLine(seq string, e *contract.Event) string {

@@ -26,6 +26,7 @@ type job struct {
 	Run         int             `json:"run"`
 	Attempt     int             `json:"attempt"`
 	SubmittedAt contract.Time   `json:"submittedAt"`
+	UpdatedAt   contract.Time   `json:"updatedAt"`
 	EndedAt     contract.Time   `json:"endedAt"`
 	Submitter   string          `json:"submitter"`
 	Result      json.RawMessage `json:"result"`

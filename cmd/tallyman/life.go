@@ -66,13 +66,13 @@ var statesByKind = map[contract.Kind]contract.State{
 // apply takes an event in, and tells whether anything that a person sees has changed.
 func (l *life) apply(e contract.Event) bool {
 	before := *l
-	if l.State.Ended() && e.Run <= l.Run {
-		return false // another voice, late
+	switch {
+	case e.Run < l.Run, e.Run == l.Run && l.late(e):
+		return false // another voice, or one that was heard before
+	case e.Run > l.Run:
+		l.Attempt = 0
 	}
-	l.State, l.Run = statesByKind[e.Kind], max(l.Run, e.Run)
-	if e.Attempt > 0 {
-		l.Attempt = e.Attempt
-	}
+	l.State, l.Run, l.Attempt = statesByKind[e.Kind], e.Run, max(l.Attempt, e.Attempt)
 	l.Reason, l.Message = e.Reason, e.Message
 	if l.Began.IsZero() {
 		l.Began = e.Time
@@ -80,6 +80,12 @@ func (l *life) apply(e contract.Event) bool {
 	l.At = e.Time
 	l.Progress = ""
 	return before.State != l.State || before.Attempt != l.Attempt || before.Reason != l.Reason
+}
+
+// late tells whether an event of this run says less than is known.
+func (l *life) late(e contract.Event) bool {
+	return l.State.Ended() || !e.Kind.Ends() && e.Attempt < l.Attempt ||
+		e.Attempt == l.Attempt && l.State == contract.StateRetrying && statesByKind[e.Kind] == contract.StateRunning
 }
 
 // followJob shows a job's life to see from its first event to its end, and gives the state it ended in.

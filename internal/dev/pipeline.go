@@ -149,7 +149,7 @@ func (p *Pipeline) join(ctx context.Context, o *Options) error {
 		return err
 	}
 	w := &world{p: p, o: o, sqs: sqs, queue: client}
-	for _, step := range []func(context.Context) error{w.buckets, w.aggregator, w.units, w.scheduler, w.api, w.admin} {
+	for _, step := range []func(context.Context) error{w.buckets, w.aggregator, w.units, w.scheduler, w.webhooks, w.api, w.admin} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, sqs.Close())
 		}

@@ -20,6 +20,7 @@ import (
 	"tallyman/internal/sqslocal"
 	"tallyman/internal/stream"
 	"tallyman/scheduler"
+	"tallyman/webhook"
 )
 
 // world is what the parts are joined from. Each method makes one part and adds it to the pipeline.
@@ -29,7 +30,7 @@ type world struct {
 	sqs   *sqslocal.Server
 	queue *queue.Client
 
-	claims, jobs, schedules, output *stream.Bucket
+	claims, jobs, schedules, output, hooks *stream.Bucket
 }
 
 // MakeQueues makes each configured queue with its dead-letter queue, and fills in their URLs. Those that are
@@ -63,7 +64,7 @@ func MakeQueues(ctx context.Context, sqs *sqslocal.Server, c *contract.Config) e
 func (w *world) buckets(ctx context.Context) error {
 	for name, b := range map[string]**stream.Bucket{
 		contract.BucketClaims: &w.claims, contract.BucketJobs: &w.jobs,
-		contract.BucketSchedules: &w.schedules, contract.BucketOutput: &w.output,
+		contract.BucketSchedules: &w.schedules, contract.BucketOutput: &w.output, contract.BucketWebhooks: &w.hooks,
 	} {
 		var err error
 		if *b, err = w.p.stream.Bucket(ctx, name); err != nil {
@@ -76,7 +77,7 @@ func (w *world) buckets(ctx context.Context) error {
 // units is the stand-in for KEDA and Kubernetes, and before it the bridge, which tells what it does.
 func (w *world) units(context.Context) error {
 	config := w.p.folder.at("config.json")
-	b, err := json.Marshal(w.o.Config)
+	b, err := json.Marshal(contract.Config{Queues: w.o.Config.Queues}) // who is told of events is not the work's to know
 	if err != nil {
 		return err
 	}
@@ -177,6 +178,18 @@ func (w *world) scheduler(context.Context) error {
 	return nil
 }
 
+func (w *world) webhooks(context.Context) error {
+	hooks, err := webhook.New(webhook.Options{
+		Hooks: w.o.Config.Webhooks, Lease: w.p.stream.Lease(contract.LeaseWebhooks, program.Holder()), Events: w.p.stream,
+		Records: w.hooks, Log: w.p.log,
+	})
+	if err != nil {
+		return err
+	}
+	w.p.add("webhooks", hooks.Run, nil)
+	return nil
+}
+
 func (w *world) dispatcher(source contract.Source) (*dispatch.Dispatcher, error) {
 	return dispatch.New(dispatch.Options{
 		Source: source, Config: w.o.Config, Events: w.p.stream, Sender: w.queue, Claims: w.claims, Log: w.p.log,
@@ -190,7 +203,7 @@ func (w *world) api(context.Context) error {
 	}
 	srv, err := api.New(api.Options{
 		Addr: w.o.API, IndexPath: w.p.folder.at("index.db"), Config: w.o.Config, Jobs: w.jobs, Schedules: w.schedules,
-		Ticks: w.schedules, Output: w.output, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
+		Ticks: w.schedules, Output: w.output, Webhooks: w.hooks, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
 		Cron: program.Cron(scheduler.Next), Log: w.p.log,
 	})
 	if err != nil {

@@ -75,7 +75,10 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 	output.MaxAge, output.MaxBytes, output.Discard = s.OutputMaxAge, orUnlimited(s.OutputBytes), jetstream.DiscardOld
 	leases := bucketConfig(contract.BucketLeases)
 	leases.MaxAge, leases.AllowDirect = LeaseTTL, false
-	all := []jetstream.StreamConfig{events, scaling, claims, jobs, bucketConfig(contract.BucketSchedules), output, leases}
+	// Who takes over from a leader goes on where that one was, which is not what a server that is behind says.
+	webhooks := bucketConfig(contract.BucketWebhooks)
+	webhooks.AllowDirect = false
+	all := []jetstream.StreamConfig{events, scaling, claims, jobs, bucketConfig(contract.BucketSchedules), output, leases, webhooks}
 	for i := range all {
 		all[i].Storage, all[i].Replicas = jetstream.FileStorage, max(s.Replicas, 1)
 	}

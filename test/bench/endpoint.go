@@ -17,54 +17,25 @@ import (
 	"time"
 )
 
-// endpoint measures the batch endpoint by the processor time of the api alone, which runs as it does on a
-// cluster: in a process of its own, with an aggregator that fills its index, beside NATS and SQS. On a real
-// cluster those have machines of their own, so what two cores take in is what two cores of the api do.
+// endpoint measures the batch endpoint by the processor time of the api alone. On a real cluster NATS and SQS
+// have machines of their own, so what two cores take in is what two cores of the api do.
 func endpoint(ctx context.Context, t *table, body []byte) error {
-	dir, err := os.MkdirTemp("", "tallyman-bench")
+	w, err := startAlone(ctx)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	servers, at, err := startServers(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer servers.end()
-	config := filepath.Join(dir, "config.yaml")
-	queues := fmt.Sprintf("queues:\n- name: default\n  url: %s\n  types: [{name: probe}]\n", at.Queue)
-	if err := os.WriteFile(config, []byte(queues), 0o600); err != nil {
-		return err
-	}
-	common := []string{"--nats-url", at.NATS, "--replicas", "1", "--allow-fewer-replicas", "--log", "error", "--admin", "127.0.0.1:0"}
-	aggregator, err := startChild(ctx, "bin/aggregator", nil, common...)
-	if err != nil {
-		return err
-	}
-	defer aggregator.end()
-	addr, err := freeAddr()
-	if err != nil {
-		return err
-	}
-	env := []string{"AWS_ENDPOINT_URL_SQS=" + at.SQS, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
-	api, err := startChild(ctx, "bin/api", env, append(common, "--config", config, "--addr", addr)...)
-	if err != nil {
-		return err
-	}
-	defer api.end()
-	w := &world{client: &http.Client{}}
-	w.API = "http://" + addr
+	defer w.end()
 	if err := w.postOnce(ctx, body); err != nil { // connections are made first
 		return err
 	}
-	before, err := api.cpu()
+	before, err := w.api.cpu()
 	if err != nil {
 		return err
 	}
 	if _, err := concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) }); err != nil {
 		return err
 	}
-	after, err := api.cpu()
+	after, err := w.api.cpu()
 	if err != nil {
 		return err
 	}
@@ -72,6 +43,61 @@ func endpoint(ctx context.Context, t *table, body []byte) error {
 	t.add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
 		"jobs/s", 0, atLeast(10_000))
 	return nil
+}
+
+// alone is an api as it runs on a cluster: in a process of its own, with an aggregator that fills its index,
+// beside NATS and SQS.
+type alone struct {
+	world
+	nats     string
+	api      *child
+	children []*child
+	dir      string
+}
+
+func startAlone(ctx context.Context) (w *alone, err error) {
+	w = &alone{world: world{client: &http.Client{}}}
+	defer func() {
+		if err != nil {
+			w.end()
+		}
+	}()
+	if w.dir, err = os.MkdirTemp("", "tallyman-bench"); err != nil {
+		return nil, err
+	}
+	servers, at, err := startServers(ctx, w.dir)
+	if err != nil {
+		return nil, err
+	}
+	w.children, w.nats = append(w.children, servers), at.NATS
+	config := filepath.Join(w.dir, "config.yaml")
+	queues := fmt.Sprintf("queues:\n- name: default\n  url: %s\n  types: [{name: probe}]\n", at.Queue)
+	if err := os.WriteFile(config, []byte(queues), 0o600); err != nil {
+		return nil, err
+	}
+	common := []string{"--nats-url", at.NATS, "--replicas", "1", "--allow-fewer-replicas", "--log", "error", "--admin", "127.0.0.1:0"}
+	aggregator, err := startChild(ctx, "bin/aggregator", nil, common...)
+	if err != nil {
+		return nil, err
+	}
+	w.children = append(w.children, aggregator)
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"AWS_ENDPOINT_URL_SQS=" + at.SQS, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
+	if w.api, err = startChild(ctx, "bin/api", env, append(common, "--config", config, "--addr", addr)...); err != nil {
+		return nil, err
+	}
+	w.children, w.API = append(w.children, w.api), "http://"+addr
+	return w, nil
+}
+
+func (w *alone) end() {
+	for i := len(w.children) - 1; i >= 0; i-- {
+		w.children[i].end()
+	}
+	_ = os.RemoveAll(w.dir) // in the folder for what is temporary
 }
 
 // postOnce posts until the api answers, for a while.
@@ -129,6 +155,20 @@ func (c *child) cpu() (time.Duration, error) {
 	user, err1 := strconv.Atoi(fields[11])
 	system, err2 := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
+}
+
+// resident is the memory of the process.
+func (c *child) resident() (bytes float64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", c.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("/proc/%d/statm has %d fields", c.cmd.Process.Pid, len(fields))
+	}
+	pages, err := strconv.Atoi(fields[1])
+	return float64(pages * os.Getpagesize()), err
 }
 
 // addresses are where the servers listen.

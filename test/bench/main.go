@@ -6,6 +6,7 @@
 //	packages.go  figures of one package, taken from its own Go benchmarks
 //	submit.go    how fast jobs are taken in
 //	endpoint.go  what of that is the api's own work
+//	follow.go    events to a thousand clients at once
 //	local.go     the whole pipeline on this machine
 //	original.go  the shares of the original function that end well
 package main
@@ -30,11 +31,15 @@ var suites = []struct {
 }{
 	{"packages", packages},
 	{"submit", submit},
+	{"follow", follow},
 	{"local", local},
 	{"original", original},
 }
 
 func run(ctx context.Context, only []string) int {
+	if len(only) > 0 && only[0] == bareServer {
+		return serveBare(os.Stdin, os.Stdout)
+	}
 	t := &table{}
 	for _, s := range suites {
 		if len(only) > 0 && !contains(only, s.name) {

@@ -43,6 +43,10 @@ func ratioAtLeast(v float64) bar {
 	return bar{fmt.Sprintf("ratio >= %g", v), func(r row) bool { return r.Ratio >= v }}
 }
 
+func ratioAtMost(v float64) bar {
+	return bar{fmt.Sprintf("ratio <= %g", v), func(r row) bool { return r.Ratio <= v }}
+}
+
 func none() bar { return bar{"", func(row) bool { return true }} }
 
 func (t *table) add(name string, value float64, unit string, reference float64, b bar) {

@@ -26,6 +26,7 @@ type rights struct{ Publish, Subscribe []string }
 var streams = []string{
 	contract.StreamEvents, contract.StreamScaling, contract.BucketStream(contract.BucketClaims), contract.BucketStream(contract.BucketJobs),
 	contract.BucketStream(contract.BucketSchedules), contract.BucketStream(contract.BucketOutput), contract.BucketStream(contract.BucketLeases),
+	contract.BucketStream(contract.BucketWebhooks),
 }
 
 func say(queue string, kinds ...contract.Kind) (subjects []string) {
@@ -77,15 +78,19 @@ func expected(queues ...string) map[string]rights {
 	clusters := strings.SplitAfter(contract.ClusterKey("any"), ".")[0] + "*"
 	const oneEvent = "$JS.API.DIRECT.GET." + contract.StreamEvents
 	schedule := contract.BucketSubject(contract.BucketSchedules, "*")
+	order := contract.BucketSubject(contract.BucketWebhooks, contract.WebhookOrderKey("*"))
+	progress := contract.BucketSubject(contract.BucketWebhooks, contract.WebhookStateKey("*"))
 	users := map[string]rights{
 		"api": {Publish: slices.Concat(look, follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"), watch(contract.BucketSchedules, ">"),
 			say("*", contract.Submitted, contract.Queued, contract.CancelledKind),
-			[]string{units, runs, schedule, leader(contract.BucketClaims), oneEvent, direct(contract.BucketSchedules, "*"), direct(contract.BucketOutput, wild(contract.OutputKey("*", "*", 0, 0)))}),
+			[]string{units, runs, schedule, order, leader(contract.BucketClaims), leader(contract.BucketWebhooks), oneEvent, direct(contract.BucketSchedules, "*"), direct(contract.BucketOutput, wild(contract.OutputKey("*", "*", 0, 0)))}),
 			Subscribe: []string{contract.ProgressSubjects}},
-		"scheduler": {Publish: slices.Concat(look, watch(contract.BucketSchedules, ">"),
+		"scheduler": {Publish: slices.Concat(look, watch(contract.BucketSchedules, ">"), follow(contract.StreamEvents, ""),
+			watch(contract.BucketWebhooks, contract.WebhookOrderKey("*")),
 			say("*", contract.Submitted, contract.Queued, contract.Failed, contract.CancelledKind),
 			[]string{runs, schedule, contract.BucketSubject(contract.BucketLeases, contract.LeaseScheduler), leader(contract.BucketClaims), leader(contract.BucketLeases),
-				oneEvent, direct(contract.BucketJobs, ">"), direct(contract.BucketSchedules, "*")})},
+				oneEvent, direct(contract.BucketJobs, ">"), direct(contract.BucketSchedules, "*"),
+				progress, contract.BucketSubject(contract.BucketLeases, contract.LeaseWebhooks), leader(contract.BucketWebhooks)})},
 		"bridge": {Publish: slices.Concat(look, watch(contract.BucketClaims, contract.UnitKeys("*")), watch(contract.BucketJobs, contract.KeyStats),
 			say("*", contract.Submitted, contract.Claimed, contract.AttemptFailed, contract.AttemptDisrupted, contract.Succeeded, contract.Failed, contract.CancelledKind, contract.ClaimFailed),
 			[]string{units, contract.BucketSubject(contract.BucketClaims, clusters), leader(contract.BucketClaims), contract.ScalingSubjects})},
@@ -204,11 +209,15 @@ var acts = []struct {
 	{"write a schedule", true, "$KV.schedules.s", []string{"api", "scheduler", "admin"}},
 	{"write the output of a", true, "$KV.output.a.j.1.1", []string{"processor-a", "admin"}},
 	{"take the scheduler's lease", true, "$KV.leases.scheduler", []string{"scheduler", "admin"}},
+	{"take the lease of the webhooks", true, "$KV.leases.webhooks", []string{"scheduler", "admin"}},
+	{"say how far a webhook has come", true, "$KV.webhooks.state.h", []string{"scheduler", "admin"}},
+	{"let a webhook go on from another place", true, "$KV.webhooks.order.h", []string{"api", "admin"}},
+	{"read how far a webhook has come", true, "$JS.API.STREAM.MSG.GET.KV_webhooks", []string{"api", "scheduler", "admin"}},
 	{"take the aggregator's lease", true, "$KV.leases.aggregator", []string{"aggregator", "admin"}},
 	{"tell the progress of a", true, "jobs.progress.a.probe.j", []string{"processor-a", "admin"}},
 	{"mirror Kubernetes' Events", true, "jobs.scaling.a.Failed", []string{"bridge", "admin"}},
 	{"read any claim", true, "$JS.API.STREAM.MSG.GET.KV_claims", []string{"api", "scheduler", "bridge", "processor-a", "processor-b", "admin"}},
-	{"read every event", true, "$JS.API.CONSUMER.CREATE.EVENTS.c", []string{"api", "aggregator", "tap", "admin"}},
+	{"read every event", true, "$JS.API.CONSUMER.CREATE.EVENTS.c", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
 	{"read what Kubernetes said", true, "$JS.API.CONSUMER.CREATE.SCALING.c.jobs.scaling.a.*", []string{"tap", "admin"}},
 	{"read one event", true, "$JS.API.DIRECT.GET.EVENTS", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
 	{"read outputs", true, "$JS.API.DIRECT.GET.KV_output.$KV.output.a.j.1.1", []string{"api", "admin"}},

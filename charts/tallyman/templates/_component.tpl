@@ -32,7 +32,7 @@ spec:
         kubectl.kubernetes.io/default-container: {{ .component }}
         {{- if .config }}
         # Its configuration is read at the start, so another one needs another pod.
-        checksum/config: {{ include "tallyman.config" (include "tallyman.queues" .root | fromJsonArray) | sha256sum }}
+        checksum/config: {{ include "tallyman.config.whole" .root | sha256sum }}
         {{- end }}
         {{- with $c.podAnnotations }}
         {{- toYaml . | nindent 8 }}

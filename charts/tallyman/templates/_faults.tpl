@@ -59,6 +59,11 @@
 {{- $f = concat $f (include "tallyman.faults.types" (dict "at" $at "queue" $q) | fromJsonArray) -}}
 {{- $f = concat $f (include "tallyman.faults.work" (dict "at" $at "queue" $q) | fromJsonArray) -}}
 {{- end -}}
+{{- $hooks := list -}}
+{{- range $i, $hook := .Values.webhooks -}}
+{{- if has $hook.name $hooks }}{{ $f = append $f (printf "webhooks[%d].name: %q stands twice" $i $hook.name) }}{{ end -}}
+{{- $hooks = append $hooks $hook.name -}}
+{{- end -}}
 {{- with .Values.test.queue -}}
 {{- if not (has . $names) }}{{ $f = append $f (printf "test.queue: there is no queue %q" .) }}{{ end -}}
 {{- end -}}

@@ -34,7 +34,7 @@ _INBOX_{{ . }}
 {{- define "tallyman.nats.permissions" -}}
 {{- $look := list -}}
 {{- $make := list -}}
-{{- range list "EVENTS" "SCALING" "KV_claims" "KV_jobs" "KV_schedules" "KV_output" "KV_leases" -}}
+{{- range list "EVENTS" "SCALING" "KV_claims" "KV_jobs" "KV_schedules" "KV_output" "KV_leases" "KV_webhooks" -}}
 {{- $look = append $look (printf "$JS.API.STREAM.INFO.%s" .) -}}
 {{- $make = append $make (printf "$JS.API.STREAM.CREATE.%s" .) -}}
 {{- end -}}
@@ -43,18 +43,20 @@ _INBOX_{{ . }}
 {{- $stats := include "tallyman.nats.consume" (dict "stream" "KV_jobs" "filter" "$KV.jobs.stats") | fromJsonArray -}}
 {{- $units := include "tallyman.nats.consume" (dict "stream" "KV_claims" "filter" "$KV.claims.*.unit.*") | fromJsonArray -}}
 {{- $schedules := include "tallyman.nats.consume" (dict "stream" "KV_schedules" "filter" "$KV.schedules.>") | fromJsonArray -}}
+{{- $orders := include "tallyman.nats.consume" (dict "stream" "KV_webhooks" "filter" "$KV.webhooks.order.*") | fromJsonArray -}}
 {{- $users := dict -}}
 
 {{- $_ := set $users "api" (dict "publish" (concat $look $events $jobs $schedules
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "queued" "cancelled")) | fromJsonArray)
       (list "$KV.claims.*.run.*.*" "$KV.claims.*.unit.*" "$KV.schedules.*"
         "$JS.API.STREAM.MSG.GET.KV_claims" "$JS.API.DIRECT.GET.EVENTS" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"
-        "$JS.API.DIRECT.GET.KV_output.$KV.output.*.*.*.*"))
+        "$KV.webhooks.order.*" "$JS.API.STREAM.MSG.GET.KV_webhooks" "$JS.API.DIRECT.GET.KV_output.$KV.output.*.*.*.*"))
       "subscribe" (list "jobs.progress.*.*.*")) -}}
 
-{{- $_ := set $users "scheduler" (dict "publish" (concat $look $schedules
+{{- $_ := set $users "scheduler" (dict "publish" (concat $look $schedules $events $orders
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "queued" "failed" "cancelled")) | fromJsonArray)
-      (list "$KV.claims.*.run.*.*" "$KV.schedules.*" "$KV.leases.scheduler"
+      (list "$KV.claims.*.run.*.*" "$KV.schedules.*" "$KV.leases.scheduler" "$KV.leases.webhooks"
+        "$KV.webhooks.state.*" "$JS.API.STREAM.MSG.GET.KV_webhooks"
         "$JS.API.STREAM.MSG.GET.KV_claims" "$JS.API.STREAM.MSG.GET.KV_leases" "$JS.API.DIRECT.GET.EVENTS"
         "$JS.API.DIRECT.GET.KV_jobs.$KV.jobs.>" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"))
       "subscribe" list) -}}

@@ -48,6 +48,18 @@ follow. Every template that speaks of queues reads this and nothing else.
 {{- dict "queues" $queues | toPrettyJson -}}
 {{- end -}}
 
+{{/* The same with the webhooks: what api and scheduler read. */}}
+{{- define "tallyman.config.whole" -}}
+{{- $config := include "tallyman.config" (include "tallyman.queues" . | fromJsonArray) | fromJson -}}
+{{- $hooks := list -}}
+{{- range .Values.webhooks -}}
+{{- $hook := pick . "name" "url" "queues" "types" "events" "timeout" "retryFor" "allow" -}}
+{{- $hooks = append $hooks (set $hook "secretFile" (printf "/etc/tallyman/webhooks/%s" .name)) -}}
+{{- end -}}
+{{- with $hooks }}{{ $_ := set $config "webhooks" . }}{{ end -}}
+{{- $config | toPrettyJson -}}
+{{- end -}}
+
 {{/* Every namespace that has a queue, once. */}}
 {{- define "tallyman.namespaces" -}}
 {{- $all := list -}}

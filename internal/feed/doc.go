@@ -1,0 +1,8 @@
+// Package feed gives the log of events to everybody in one process who follows it: one ordered consumer fills a
+// ring of the newest events, and whoever is behind the ring reads the log in pages until he is within it. Nobody
+// has a queue here, only a place, so a slow follower costs nothing.
+//
+//	feed.go    the ring, and the one consumer that fills it
+//	reader.go  a follower's place: from the log or from the ring, with no gap between them and nothing twice
+//	filter.go  what a follower wants to see
+package feed

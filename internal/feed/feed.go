@@ -1,0 +1,190 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sort"
+	"sync"
+	"time"
+
+	"tallyman/internal/stream"
+)
+
+// Limits of the ring, and of what a follower is handed at once.
+const (
+	maxEvents = 4096
+	maxBytes  = 16 << 20
+	take      = 256
+	maxReads  = 4 // pages of the log read at a time, whoever wants them
+	retry     = time.Second
+	lookEvery = 10 * time.Second
+	readLimit = 5 * time.Second // of one page, the wait for its turn included
+)
+
+// Log is the stream of events; *stream.Stream is one.
+type Log interface {
+	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error.
+	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
+	// Page gives up to limit events from a sequence on, oldest first; none where there is nothing (yet).
+	Page(ctx context.Context, from uint64, limit int) ([]stream.Stored, error)
+	Info(ctx context.Context) (stream.Info, error)
+}
+
+// Feed holds the newest events. Make one with New, let it Run, and read it by Readers.
+type Feed struct {
+	log   *slog.Logger
+	from  Log
+	look  time.Duration
+	reads chan struct{}
+
+	mu      sync.Mutex
+	ring    []*stream.Stored // ascending
+	bytes   int
+	floor   uint64        // every event behind it, up to last, is in the ring
+	last    uint64        // the newest that was seen
+	more    chan struct{} // closed and made anew when there is more
+	created time.Time     // of the stream: zero until it has been reached
+}
+
+// New makes a Feed that is empty until it runs.
+func New(log Log, logger *slog.Logger) *Feed {
+	return &Feed{log: logger, from: log, look: lookEvery, reads: make(chan struct{}, maxReads), more: make(chan struct{})}
+}
+
+// Run follows the stream from its present end on, until ctx ends.
+func (f *Feed) Run(ctx context.Context) error {
+	for {
+		info, err := f.reach(ctx)
+		if err != nil {
+			return err
+		}
+		f.begin(info)
+		err = f.follow(ctx, info)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !errors.Is(err, ErrAnew) {
+			return err
+		}
+		f.log.Warn("the stream of events has been made anew; whoever follows begins again")
+	}
+}
+
+// reach asks until the stream answers.
+func (f *Feed) reach(ctx context.Context) (stream.Info, error) {
+	for {
+		info, err := f.from.Info(ctx)
+		if err == nil {
+			return info, nil
+		}
+		select {
+		case <-ctx.Done():
+			return info, ctx.Err()
+		case <-time.After(retry):
+		}
+	}
+}
+
+// follow fills the ring from one stream. A consumer would wait for ever for the sequence that a stream made
+// anew is far from, so it is looked at now and then.
+func (f *Feed) follow(ctx context.Context, began stream.Info) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	defer func() { <-done }()
+	defer cancel(nil)
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(f.look)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			seen, _ := f.Now()
+			info, err := f.from.Info(ctx)
+			if err == nil && (!info.Created.Equal(began.Created) || info.Last < seen) {
+				cancel(ErrAnew)
+			}
+		}
+	}()
+	err := f.from.Follow(ctx, began.Last+1, func(st stream.Stored) error {
+		f.add(&st)
+		return nil
+	})
+	if errors.Is(context.Cause(ctx), ErrAnew) {
+		return ErrAnew
+	}
+	return err
+}
+
+func (f *Feed) begin(info stream.Info) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ring, f.bytes, f.floor, f.last, f.created = nil, 0, info.Last, info.Last, info.Created
+	f.wake()
+}
+
+func (f *Feed) add(st *stream.Stored) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ring, f.bytes, f.last = append(f.ring, st), f.bytes+len(st.Raw), st.Seq
+	for len(f.ring) > maxEvents || f.bytes > maxBytes && len(f.ring) > 1 {
+		f.floor, f.bytes = f.ring[0].Seq, f.bytes-len(f.ring[0].Raw)
+		f.ring[0] = nil // let go of the bytes: the array lives on until append moves it
+		f.ring = f.ring[1:]
+	}
+	f.wake()
+}
+
+func (f *Feed) wake() {
+	close(f.more)
+	f.more = make(chan struct{})
+}
+
+// Now gives the newest sequence; false while the stream has not been reached.
+func (f *Feed) Now() (last uint64, reached bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.last, !f.created.IsZero()
+}
+
+// Created tells one stream from its successor; zero while it has not been reached.
+func (f *Feed) Created() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.created
+}
+
+// Event gives one event from memory; nil where it is not held.
+func (f *Feed) Event(seq uint64) *stream.Stored {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := f.behind(seq - 1); seq > 0 && i < len(f.ring) && f.ring[i].Seq == seq {
+		return f.ring[i]
+	}
+	return nil
+}
+
+// behind gives the place in the ring of the first event behind a sequence.
+func (f *Feed) behind(seq uint64) int {
+	return sort.Search(len(f.ring), func(i int) bool { return f.ring[i].Seq > seq })
+}
+
+// held gives what the ring has behind a place, and what is closed when there is more; false where the place is
+// older than the ring, or of a stream that was.
+func (f *Feed) held(created time.Time, at uint64, into []*stream.Stored) ([]*stream.Stored, <-chan struct{}, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case !f.created.Equal(created):
+		return nil, nil, false, ErrAnew
+	case at < f.floor:
+		return nil, nil, false, nil
+	}
+	i := f.behind(at)
+	return append(into, f.ring[i:min(i+take, len(f.ring))]...), f.more, true, nil
+}

@@ -1,0 +1,61 @@
+package stream_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallyman/internal/stream"
+	"tallyman/internal/testenv"
+)
+
+func TestPageIsWhatFollowGives(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	if events, err := s.Page(t.Context(), 0, 10); err != nil || len(events) > 0 {
+		t.Fatalf("an empty stream: %v, %v", events, err)
+	}
+	began := time.Now()
+	if _, err := s.Since(t.Context(), began); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("an empty stream: %v", err)
+	}
+	const all = stream.MaxPage + 5
+	for n := range all {
+		if _, err := s.Publish(t.Context(), event(t, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enough := errors.New("enough")
+	var want []stream.Stored
+	if err := s.Follow(t.Context(), 1, func(st stream.Stored) error {
+		st.At = st.At.UTC()
+		if want = append(want, st); st.Pending == 0 {
+			return enough
+		}
+		return nil
+	}); !errors.Is(err, enough) {
+		t.Fatal(err)
+	}
+	var got []stream.Stored
+	for _, size := range []int{stream.MaxPage, 3, 100, 100} { // less than asked for, then nothing
+		events, err := s.Page(t.Context(), uint64(len(got)+1), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, events...)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if seq, err := s.Since(t.Context(), got[500].At); err != nil || seq != 501 {
+		t.Errorf("sequence %d, %v", seq, err)
+	}
+	if seq, err := s.Since(t.Context(), began.Add(-time.Hour)); err != nil || seq != 1 {
+		t.Errorf("sequence %d, %v", seq, err)
+	}
+	if _, err := s.Since(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("the future: %v", err)
+	}
+}
