@@ -172,7 +172,7 @@ func (w *world) settled(a *Aggregator, seq uint64) {
 	}
 }
 
-// shown is every document of the bucket but for the checkpoint, as bytes.
+// shown is every document of the bucket but for the checkpoint, as bytes, the windows as a reader takes them.
 func (w *world) shown() map[string]string {
 	w.t.Helper()
 	all, err := w.bucket.List(w.t.Context(), ">")
@@ -180,10 +180,28 @@ func (w *world) shown() map[string]string {
 		w.t.Fatal(err)
 	}
 	v := make(map[string]string)
+	var books []contract.Book
+	var stats contract.Stats
+	into := func(b []byte, into any) {
+		if err := json.Unmarshal(b, into); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	for _, e := range all {
-		if e.Key != contract.KeyCheckpoint {
+		switch prefix, _, _ := strings.Cut(e.Key, "."); prefix {
+		case contract.KeyCheckpoint:
+		case "book", "window":
+			books = append(books, contract.Book{})
+			into(e.Value, &books[len(books)-1])
+		default:
 			v[e.Key] = string(e.Value)
 		}
+	}
+	if s := v[contract.KeyStats]; s != "" {
+		into([]byte(s), &stats)
+	}
+	for key, text := range showBooks(books, &stats.Kept) {
+		v[key] = text
 	}
 	return v
 }

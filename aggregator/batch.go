@@ -32,6 +32,7 @@ type batch struct {
 	jobs          []changed
 	gone          []string // keys of another stream's documents
 	queues, types []string
+	books         []contract.Book
 	stats         contract.Stats
 	attention     *contract.Attention // nil: as it was
 	checkpoint    checkpoint
@@ -93,7 +94,7 @@ func (b *batch) settle(ctx context.Context, bucket Bucket, value []byte, cause e
 
 // changes are the batch's keys, but for the checkpoint.
 func (b *batch) changes() ([]stream.Change, error) {
-	changes := make([]stream.Change, 0, len(b.jobs)+len(b.gone)+2)
+	changes := make([]stream.Change, 0, len(b.jobs)+len(b.gone)+len(b.books)+2)
 	for _, key := range b.gone {
 		changes = append(changes, stream.Change{Key: key, Delete: true})
 	}
@@ -110,8 +111,13 @@ func (b *batch) changes() ([]stream.Change, error) {
 		all = j.document(all, c.id, b.queues, b.types)
 		changes = append(changes, stream.Change{Key: key, Value: all[from:len(all):len(all)]})
 	}
+	var err error
+	for i := range b.books {
+		if changes, err = put(changes, b.books[i].Key(), &b.books[i]); err != nil {
+			return nil, err
+		}
+	}
 	if b.attention != nil {
-		var err error
 		if changes, err = put(changes, contract.KeyAttention, b.attention); err != nil {
 			return nil, err
 		}

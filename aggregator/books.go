@@ -1,127 +1,254 @@
 package aggregator
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
 
-// books are the sums in total, for each queue and each type, and how long each stage took.
+	"tallyman/contract"
+)
+
+// books are what all jobs add up to: in total, for each queue with each type, and by time. Everything that
+// others read is a sum of these.
 type books struct {
-	total         sum
-	queues, types []sum // by the slot of a name
-	latency       [stages]histogram
+	total   contract.Totals
+	list    []*book // by slot
+	slots   map[pair]int
+	windows windows
+	fresh   []*book // changed, and not known to be in the bucket
 }
 
-// add puts a job's part into the books, or with sign -1 takes it out.
-func (b *books) add(queue, kind uint32, t *tally, sign int64) {
-	b.total.add(&t.sum, sign)
-	at(&b.queues, slot(queue)).add(&t.sum, sign)
-	at(&b.types, slot(kind)).add(&t.sum, sign)
-	for _, s := range t.samples {
-		b.latency[s.stage].add(s.ms, sign)
+// pair is a queue and a type, by their numbers.
+type pair struct{ queue, kind uint32 }
+
+// book is of one queue and type.
+type book struct {
+	contract.Totals
+	retired    *contract.Totals // of it, what no document gives back; nil: nothing
+	queue, typ string
+	change
+}
+
+// change says at which event something changed last, and whether it is listed as fresh.
+type change struct {
+	seq    uint64
+	listed bool
+}
+
+// others is the slot of the pairs that share one book.
+const others = 0
+
+func newBooks() books {
+	b := books{slots: make(map[pair]int), windows: newWindows()}
+	b.open(contract.OtherBooks, contract.OtherBooks)
+	return b
+}
+
+// open begins a book, and gives its slot.
+func (b *books) open(queue, typ string) int {
+	b.list = append(b.list, &book{queue: queue, typ: typ})
+	b.windows.names = append(b.windows.names, queue+"."+typ)
+	return len(b.list) - 1
+}
+
+// slot finds the book of a pair, making it where there is none. Beyond the bound pairs share one.
+func (b *books) slot(queue, kind uint32, queues, types *names) int {
+	p := pair{queue, kind}
+	if i, ok := b.slots[p]; ok {
+		return i
+	}
+	i := others
+	if len(b.list) <= contract.MaxBooks {
+		i = b.open(queues.list[queue], types.list[kind])
+	}
+	b.slots[p] = i
+	return i
+}
+
+// move takes out what a job was and puts in what it is, at the event seq.
+func (b *books) move(from int, before []mark, to int, after []mark, seq uint64) {
+	if from == to {
+		before, after = differ(before, after)
+	}
+	for i := range before {
+		b.put(from, &before[i], -1, seq)
+	}
+	for i := range after {
+		b.put(to, &after[i], 1, seq)
 	}
 }
 
-// at finds the sum of a slot, making room for it.
-func at(list *[]sum, slot int) *sum {
-	for len(*list) <= slot {
-		*list = append(*list, sum{})
-	}
-	return &(*list)[slot]
-}
-
-// merge puts all of o into b.
-func (b *books) merge(o *books) {
-	b.total.add(&o.total, 1)
-	for i := range o.queues {
-		at(&b.queues, i).add(&o.queues[i], 1)
-	}
-	for i := range o.types {
-		at(&b.types, i).add(&o.types[i], 1)
-	}
-	for i := range o.latency {
-		b.latency[i].merge(&o.latency[i])
+func (b *books) put(slot int, m *mark, sign int64, seq uint64) {
+	k := b.list[slot]
+	m.into(&b.total, sign)
+	m.into(&k.Totals, sign)
+	b.note(k, seq)
+	if m.at != 0 {
+		b.windows.put(slot, m, sign, seq)
 	}
 }
 
-// off counts the sums in which two books differ.
-func (b *books) off(o *books) int {
-	n := b.total.off(&o.total) + offLists(b.queues, o.queues) + offLists(b.types, o.types)
-	for i := range b.latency {
-		if b.latency[i] != o.latency[i] {
-			n++
+// into adds the mark to totals.
+func (m *mark) into(t *contract.Totals, sign int64) {
+	if m.key < firstStage {
+		t.Sums[m.key] += sign * m.n
+	} else {
+		t.Latency[m.key-firstStage].Add(m.n, sign)
+	}
+}
+
+func (b *books) note(k *book, seq uint64) {
+	k.seq = seq
+	if !k.listed {
+		k.listed = true
+		b.fresh = append(b.fresh, k)
+	}
+}
+
+// retire notes that the document of a job goes, whose sums stay.
+func (b *books) retire(slot int, marks []mark, seq uint64) {
+	k := b.list[slot]
+	if k.retired == nil {
+		k.retired = new(contract.Totals)
+	}
+	for i := range marks {
+		marks[i].into(k.retired, 1)
+	}
+	b.note(k, seq)
+}
+
+// admit puts in a job from its document; the windows of it were read.
+func (b *books) admit(slot int, marks []mark) {
+	for i := range marks {
+		marks[i].into(&b.total, 1)
+		marks[i].into(&b.list[slot].Totals, 1)
+	}
+}
+
+// gone is how many jobs have no document any more.
+func (b *books) gone() (n int64) {
+	for _, k := range b.list {
+		if k.retired != nil {
+			n += k.retired.Sums.Jobs()
 		}
 	}
 	return n
 }
 
-func offLists(a, b []sum) (n int) {
-	for i := range max(len(a), len(b)) {
-		n += at(&a, i).off(at(&b, i))
-	}
-	return n
+// by gives the sums of the books by a name.
+func (b *books) by(name func(*book) string) map[string]contract.Sum {
+	return contract.SumsBy(iter.Seq2[string, *contract.Sums](func(yield func(string, *contract.Sums) bool) {
+		for _, k := range b.list {
+			if !yield(name(k), &k.Sums) {
+				return
+			}
+		}
+	}))
 }
 
-// crossed counts the cells whose total is not the sum over the queues, or over the types: the check
-// that is cheap enough for every commit.
+// crossed counts the cells whose total is not the sum over the books: the check that is cheap enough for
+// every commit.
 func (b *books) crossed() int {
-	var queues, types sum
-	for i := range b.queues {
-		queues.add(&b.queues[i], 1)
+	var all contract.Sums
+	for _, k := range b.list {
+		all.Add(&k.Sums, 1)
 	}
-	for i := range b.types {
-		types.add(&b.types[i], 1)
-	}
-	return b.total.off(&queues) + b.total.off(&types)
+	return b.total.Sums.Off(&all)
 }
 
-// booksWire is the books in the checkpoint, which names the queues, the types and the cells once.
-type booksWire struct {
-	Total   []int64               `json:"total"`
-	Queues  [][]int64             `json:"queues"`
-	Types   [][]int64             `json:"types"`
-	Latency [stages]histogramWire `json:"latency"`
+// saved forgets what the bucket holds, which is all that changed up to seq.
+func (b *books) saved(seq uint64) {
+	b.fresh = stillFresh(b.fresh, seq, func(k *book) *change { return &k.change })
+	b.windows.fresh = stillFresh(b.windows.fresh, seq, func(p *page) *change { return &p.change })
 }
 
-func (b *books) wire() booksWire {
-	w := booksWire{Total: b.total.wire(), Queues: wireList(b.queues), Types: wireList(b.types)}
-	for i := range b.latency {
-		w.Latency[i] = b.latency[i].wire()
-	}
-	return w
-}
-
-func wireList(list []sum) [][]int64 {
-	w := make([][]int64, len(list))
-	for i := range list {
-		w[i] = list[i].wire()
-	}
-	return w
-}
-
-func (w *booksWire) read(b *books, from []cell) error {
-	if err := b.total.read(w.Total, from); err != nil {
-		return err
-	}
-	if err := readList(w.Queues, &b.queues, from); err != nil {
-		return fmt.Errorf("queues: %w", err)
-	}
-	if err := readList(w.Types, &b.types, from); err != nil {
-		return fmt.Errorf("types: %w", err)
-	}
-	for i := range b.latency {
-		if err := b.latency[i].read(w.Latency[i]); err != nil {
-			return fmt.Errorf("latency %d: %w", i, err)
+func stillFresh[T any](list []*T, seq uint64, of func(*T) *change) []*T {
+	kept := list[:0]
+	for _, v := range list {
+		if c := of(v); c.seq > seq {
+			kept = append(kept, v)
+		} else {
+			c.listed = false
 		}
+	}
+	clear(list[len(kept):])
+	return kept
+}
+
+// unsaved is how many documents a commit writes for the books.
+func (b *books) unsaved() int { return len(b.fresh) + len(b.windows.fresh) }
+
+// documents are the books that changed since they were saved, as far as they fit a commit at the event seq;
+// the rest is left for the next.
+func (b *books) documents(seq uint64, most int) []contract.Book {
+	docs := make([]contract.Book, 0, b.unsaved())
+	for _, k := range b.fresh {
+		docs = append(docs, k.document())
+	}
+	for _, p := range b.windows.fresh {
+		if len(docs) >= most {
+			p.seq = seq + 1
+			continue
+		}
+		k := b.list[p.slot]
+		docs = append(docs, p.document(k.queue, k.typ))
+	}
+	return docs
+}
+
+func (k *book) document() contract.Book {
+	d := contract.Book{V: contract.BookVersion, Queue: k.queue, Type: k.typ, Figures: k.Totals.Figures()}
+	if k.retired != nil {
+		f := k.retired.Figures()
+		d.Retired = &f
+	}
+	return d
+}
+
+// read takes a document in: of a window all of it, of a book what the jobs' documents cannot give back. The
+// rest of a book is what they must give.
+func (b *books) read(d *contract.Book, queues, types *names) error {
+	if d.V != contract.BookVersion {
+		return fmt.Errorf("%s: version %d of a book is not known here", d.Key(), d.V)
+	}
+	slot := others
+	if d.Queue != contract.OtherBooks {
+		slot = b.slot(queues.number(d.Queue), types.number(d.Type), queues, types)
+	}
+	if d.Span != "" {
+		return b.windows.read(d, slot)
+	}
+	if d.Retired != nil {
+		k := b.list[slot]
+		k.retired = new(contract.Totals)
+		k.retired.Add(d.Retired)
+		k.Totals.Add(d.Retired)
+		b.total.Add(d.Retired)
 	}
 	return nil
 }
 
-func readList(w [][]int64, list *[]sum, from []cell) error {
-	if len(w) > maxNames+1 {
-		return fmt.Errorf("%d sums, at most %d are kept", len(w), maxNames+1)
+// off counts the sums in which the books differ from their documents.
+func (b *books) off(docs []contract.Book) (n int) {
+	want := make(map[[2]string]*contract.Totals)
+	for i := range docs {
+		t := new(contract.Totals)
+		t.Add(&docs[i].Figures)
+		want[[2]string{docs[i].Queue, docs[i].Type}] = t
 	}
-	for i := range w {
-		if err := at(list, i).read(w[i], from); err != nil {
-			return fmt.Errorf("sum %d: %w", i, err)
+	nothing := new(contract.Totals)
+	for _, k := range b.list {
+		name := [2]string{k.queue, k.typ}
+		t := want[name]
+		if t == nil {
+			t = nothing
+		}
+		delete(want, name)
+		n += k.Sums.Off(&t.Sums)
+		for i := range t.Latency {
+			if t.Latency[i] != k.Latency[i] {
+				n++
+			}
 		}
 	}
-	return nil
+	return n + len(want)
 }

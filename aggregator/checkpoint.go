@@ -11,24 +11,20 @@ import (
 	"tallyman/internal/stream"
 )
 
-const checkpointVersion = 1
+// checkpointVersion 2 keeps the sums in documents of their own. A checkpoint of an older version is made anew
+// from the stream.
+const checkpointVersion = 2
 
 // checkpoint is the last word of every commit: how far the ledger has come, on which stream, and all
 // that its documents cannot give back.
 type checkpoint struct {
 	checkpointHead
-	At        contract.Time       `json:"at,omitzero"` // when the stream stored the event at Seq
-	Event     string              `json:"event"`       // names the event at Seq
-	Horizon   contract.Time       `json:"horizon,omitzero"`
-	Attention bool                `json:"attention"`      // the attention document is as new as this
-	Left      int                 `json:"left,omitempty"` // documents of another stream that are still to go
-	Units     contract.UnitCounts `json:"units"`
-	UnitIDs   []byte              `json:"unitIds,omitempty"`
-	Queues    []string            `json:"queues,omitempty"` // in the order of their numbers
-	Types     []string            `json:"types,omitempty"`
-	Cells     []string            `json:"cells"` // the names of the cells of a sum
-	Sums      booksWire           `json:"sums"`
-	Retired   booksWire           `json:"retired"`
+	At        contract.Time `json:"at,omitzero"` // when the stream stored the event at Seq
+	Event     string        `json:"event"`       // names the event at Seq
+	Horizon   contract.Time `json:"horizon,omitzero"`
+	Attention bool          `json:"attention"`      // the attention document is as new as this
+	Left      int           `json:"left,omitempty"` // documents of another stream that are still to go
+	UnitIDs   []byte        `json:"unitIds,omitempty"`
 }
 
 // checkpointHead is what a standby looks at.
@@ -44,33 +40,20 @@ func (l *ledger) checkpoint() checkpoint {
 	return checkpoint{
 		checkpointHead: checkpointHead{V: checkpointVersion, Seq: l.seq, Balance: l.balance},
 		At:             contract.AtMilli(l.at), Horizon: contract.AtMilli(l.horizon),
-		Units: l.units.counts, UnitIDs: l.units.wire(), Queues: l.queues.kept(), Types: l.types.kept(), Cells: cellNames[:],
-		Sums: l.books.wire(), Retired: l.retired.wire(),
+		UnitIDs: l.units.wire(),
 	}
 }
 
-// restore makes a ledger of what the checkpoint holds; its jobs are still to be admitted. sums is what
-// they and the retired must add up to.
-func (c *checkpoint) restore(r rules) (l *ledger, sums *books, err error) {
-	l, sums = newLedger(r), new(books)
-	l.queues, l.types = newNames(c.Queues), newNames(c.Types)
+// restore makes a ledger of what the checkpoint holds; its books are still to be read, and then its jobs to
+// be admitted.
+func (c *checkpoint) restore(r rules) (*ledger, error) {
+	l := newLedger(r)
 	l.seq, l.at, l.horizon = c.Seq, milli(c.At), milli(c.Horizon)
-	l.balance, l.units.counts = c.Balance, c.Units
+	l.balance = c.Balance
 	if err := l.units.read(c.UnitIDs); err != nil {
-		return nil, nil, fmt.Errorf("unit facts: %w", err)
+		return nil, fmt.Errorf("unit facts: %w", err)
 	}
-	from, err := cellsOf(c.Cells)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := c.Retired.read(&l.retired, from); err != nil {
-		return nil, nil, fmt.Errorf("retired sums: %w", err)
-	}
-	if err := c.Sums.read(sums, from); err != nil {
-		return nil, nil, fmt.Errorf("sums: %w", err)
-	}
-	l.books.merge(&l.retired)
-	return l, sums, nil
+	return l, nil
 }
 
 // admit puts a job from its document into the ledger.
@@ -85,7 +68,7 @@ func (l *ledger) admit(d *contract.Job) error {
 	l.bytes = l.job.pack(l.bytes[:0])
 	l.jobs[id] = packed(l.bytes)
 	l.after.count(&l.job)
-	l.books.add(l.job.queue, l.job.kind, &l.after, 1)
+	l.books.admit(l.slot(l.job.queue, l.job.kind), l.after.marks)
 	l.order(id, place{})
 	return nil
 }
@@ -99,7 +82,7 @@ func decodeCheckpoint[T any](e stream.Entry, into *T, head *checkpointHead) erro
 	if err := json.Unmarshal(e.Value, into); err != nil {
 		return fmt.Errorf("%s at revision %d: %w", e.Key, e.Revision, err)
 	}
-	if head.V != checkpointVersion {
+	if head.V > checkpointVersion {
 		return fmt.Errorf("%s at revision %d: %w %d; run the version that wrote it, or a later one",
 			e.Key, e.Revision, errVersion, head.V)
 	}

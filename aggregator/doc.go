@@ -11,9 +11,9 @@
 //	job.go        all that is known of one job, and how one more fact joins it
 //	state.go      where that puts the job, its runs and its attempts
 //	word.go       reasons and sources as small numbers, in the order that decides
-//	sum.go        one job's part of the sums: f(facts)
-//	books.go      the sums in total, for each queue, for each type, and the latencies
-//	histogram.go  durations that can be added, taken out again and merged
+//	sum.go        one job's part of the sums: f(facts), each with the moment it belongs to
+//	books.go      the sums in total, and for each queue with each type
+//	window.go     the same by the minute, the hour and the day
 //	names.go      queues and types as small numbers
 //	pack.go       a job in some sixty bytes
 //	order.go      jobs by a time: who waits longest, who is to go

@@ -59,8 +59,7 @@ type ledger struct {
 	rules
 	jobs          map[jobID]packed
 	queues, types names
-	books         books // of every job that ever was
-	retired       books // of those whose documents are gone: what the documents cannot give back
+	books         books // of every job that ever was, and of the units
 	units         unitFacts
 	balance       contract.Balance // Gap, GapAt, Late, Unknown; Off as found when loaded
 
@@ -80,8 +79,8 @@ type ledger struct {
 
 func newLedger(r rules) *ledger {
 	return &ledger{
-		rules: r, jobs: make(map[jobID]packed), queues: newNames(nil), types: newNames(nil),
-		accepted: newOrder(), queued: newOrder(), ended: newOrder(),
+		rules: r, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(),
+		books: newBooks(), accepted: newOrder(), queued: newOrder(), ended: newOrder(),
 	}
 }
 
@@ -99,9 +98,10 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 	}
 	at := notAfter(e.Time, stored)
 	l.horizon = max(l.horizon, at)
+	l.books.windows.advance(l.horizon, l.seq)
 	l.retire()
 	if e.Kind.OfUnit() {
-		l.units.count(e, l.horizon, l.window.Milliseconds())
+		l.foldUnit(e, at)
 		return l.touched
 	}
 	l.foldJob(e, &fact{
@@ -115,6 +115,17 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 // clock says, and never 0, which is absent.
 func notAfter(t contract.Time, stored time.Time) int64 {
 	return max(1, min(t.UnixMilli(), stored.UnixMilli()))
+}
+
+// foldUnit counts a unit's fact. No document gives it back, so it counts among what is retired.
+func (l *ledger) foldUnit(e *contract.Event, at int64) {
+	if !l.units.count(e, l.horizon, l.window.Milliseconds()) {
+		return
+	}
+	slot := l.slot(l.queues.number(e.Queue), l.types.number(contract.NoType))
+	m := []mark{markOf(e.Kind, at)}
+	l.books.move(slot, nil, slot, m, l.seq)
+	l.books.retire(slot, m, l.seq)
 }
 
 func (l *ledger) foldJob(e *contract.Event, f *fact) {
@@ -144,16 +155,20 @@ func (l *ledger) foldJob(e *contract.Event, f *fact) {
 		l.balance.Unknown++
 		return
 	}
-	if known {
-		l.books.add(queue, kind, &l.before, -1)
-	}
 	l.after.count(&l.job)
-	l.books.add(l.job.queue, l.job.kind, &l.after, 1)
+	to := l.slot(l.job.queue, l.job.kind)
+	from := to
+	if known && (queue != l.job.queue || kind != l.job.kind) {
+		from = l.slot(queue, kind)
+	}
+	l.books.move(from, l.before.marks, to, l.after.marks, l.seq)
 	l.bytes = l.job.pack(l.bytes[:0])
 	l.jobs[id] = packed(l.bytes)
 	l.order(id, was)
 	l.touched = append(l.touched, id)
 }
+
+func (l *ledger) slot(queue, kind uint32) int { return l.books.slot(queue, kind, &l.queues, &l.types) }
 
 // late tells whether the event is of a job that has been over for longer than the retention: its
 // document is gone, or about to go, and it must not come back as if it were new.
@@ -178,7 +193,7 @@ func (l *ledger) retire() {
 		}
 		l.jobs[oldest.id].unpack(&l.job)
 		l.after.count(&l.job)
-		l.retired.add(l.job.queue, l.job.kind, &l.after, 1)
+		l.books.retire(l.slot(l.job.queue, l.job.kind), l.after.marks, l.seq)
 		delete(l.jobs, oldest.id)
 		l.touched = append(l.touched, oldest.id)
 	}
@@ -244,12 +259,12 @@ func waits(s contract.State) bool { return s == contract.StateAccepted || s == c
 
 // orderOf gives the order of a place and how many jobs are in it.
 func (l *ledger) orderOf(s contract.State) (*order, int64) {
-	total := &l.books.total
+	total := &l.books.total.Sums
 	switch s {
 	case contract.StateAccepted:
-		return &l.accepted, total[stateCells[s]]
+		return &l.accepted, total[contract.CellOfState(s)]
 	case contract.StateQueued:
-		return &l.queued, total[stateCells[s]]
+		return &l.queued, total[contract.CellOfState(s)]
 	case contract.StateSucceeded:
 		return &l.ended, int64(len(l.jobs))
 	}

@@ -71,11 +71,15 @@ func load(ctx context.Context, events Events, bucket Bucket, r rules, known *str
 	if err != nil {
 		return nil, err
 	}
-	l, sums, err := begin(ctx, events, info, entry, r)
+	l, ours, err := begin(ctx, events, info, entry, r)
 	if err != nil {
 		return nil, err
 	}
 	in := intake{loaded: l, newest: entry.Revision}
+	sums, err := in.books(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
 	if err := in.documents(ctx, bucket); err != nil {
 		return nil, err
 	}
@@ -93,7 +97,7 @@ func load(ctx context.Context, events Events, bucket Bucket, r rules, known *str
 		}
 		in.unreadable++ // whatever it says, it is not the ledger's
 	}
-	if sums != nil {
+	if ours {
 		l.off = in.unreadable + l.ledger.books.off(sums)
 		l.ledger.balance.Off += l.off
 	}
@@ -113,36 +117,33 @@ func getCheckpoint(ctx context.Context, bucket Bucket) (stream.Entry, error) {
 }
 
 // begin makes the ledger that the documents are admitted to: the checkpoint's, or an empty one where
-// there is none or where it speaks of another stream. sums is nil for the latter.
-func begin(ctx context.Context, events Events, info stream.Info, e stream.Entry, r rules) (*loaded, *books, error) {
+// there is none, or where it speaks of another stream or in an older version's words: then it is not ours.
+func begin(ctx context.Context, events Events, info stream.Info, e stream.Entry, r rules) (l *loaded, ours bool, err error) {
 	fresh := &loaded{ledger: newLedger(r), fence: fence{revision: e.Revision}, stream: identity(info)}
 	if e.Revision == 0 {
-		return fresh, nil, nil
+		return fresh, false, nil
 	}
 	var c checkpoint
 	if err := decodeCheckpoint(e, &c, &c.checkpointHead); err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
-	ours, err := c.speaksOf(ctx, events, info)
+	ours, err = c.speaksOf(ctx, events, info)
+	if err != nil || !ours {
+		return fresh, false, err
+	}
+	kept, err := c.restore(r)
 	if err != nil {
-		return nil, nil, err
-	}
-	if !ours {
-		return fresh, nil, nil
-	}
-	l, sums, err := c.restore(r)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s at revision %d: %w", e.Key, e.Revision, err)
+		return nil, false, fmt.Errorf("%s at revision %d: %w", e.Key, e.Revision, err)
 	}
 	return &loaded{
-		ledger: l, fence: fence{e.Revision, c.Seq}, stream: c.Stream, event: c.Event, attention: c.Attention,
-	}, sums, nil
+		ledger: kept, fence: fence{e.Revision, c.Seq}, stream: c.Stream, event: c.Event, attention: c.Attention,
+	}, true, nil
 }
 
 // speaksOf tells whether the checkpoint is of this stream: the same one, not a new one under the old
 // name nor one set back to an older copy. At sequence 0 it holds nothing, so it does not matter.
 func (c *checkpoint) speaksOf(ctx context.Context, events Events, info stream.Info) (bool, error) {
-	if c.Seq == 0 || c.Stream != identity(info) || c.Seq > info.Last {
+	if c.Seq == 0 || c.V < checkpointVersion || c.Stream != identity(info) || c.Seq > info.Last {
 		return false, nil
 	}
 	at, err := events.Event(ctx, c.Seq)
@@ -159,6 +160,35 @@ type intake struct {
 	newest     uint64
 	unreadable int
 	rest       sync.WaitGroup
+}
+
+// books takes in the books and the windows, and gives the books of all time as they were written.
+func (in *intake) books(ctx context.Context, bucket Bucket) (all []contract.Book, err error) {
+	take := func(e stream.Entry) error {
+		in.newest = max(in.newest, e.Revision)
+		if in.ledger.seq == 0 {
+			in.leftovers = append(in.leftovers, e.Key)
+			return nil
+		}
+		var d contract.Book
+		err := json.Unmarshal(e.Value, &d)
+		if err == nil {
+			err = in.ledger.books.read(&d, &in.ledger.queues, &in.ledger.types)
+		}
+		switch {
+		case err != nil || d.Key() != e.Key:
+			in.unreadable++
+		case d.Span == "":
+			all = append(all, d)
+		}
+		return nil
+	}
+	for _, filter := range []string{contract.BookKeys, contract.WindowKeys} {
+		if err := bucket.Each(ctx, filter, take); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // intakeBatch is how many documents go from hand to hand at a time.

@@ -168,6 +168,7 @@ func (s *session) take(e *stream.Stored) error {
 	touched := s.ledger.fold(e.Seq, e.At, event)
 	s.raw = e.Raw
 	if e.Seq <= s.fence.seq {
+		s.ledger.books.saved(e.Seq)
 		return nil // the leader's commit has it already
 	}
 	for _, id := range touched {
@@ -179,7 +180,7 @@ func (s *session) take(e *stream.Stored) error {
 
 // room tells whether one more event surely fits the batch.
 func (s *session) room() bool {
-	return len(s.dirty)+maxRetired < s.documents && s.weight < maxWeight
+	return len(s.dirty)+maxRetired+s.ledger.books.unsaved()+maxPages < s.documents && s.weight < maxWeight
 }
 
 // speaks tells whether this process is the one that writes, and has what was written.
@@ -262,6 +263,7 @@ func (s *session) batch() *batch {
 	b := &batch{
 		fence: s.fence, seq: s.ledger.seq, jobs: make([]changed, 0, len(s.dirty)), stats: s.ledger.stats(),
 		queues: s.ledger.queues.list, types: s.ledger.types.list, checkpoint: s.ledger.checkpoint(),
+		books: s.ledger.books.documents(s.ledger.seq, max(0, s.documents-len(s.dirty))),
 	}
 	for id := range s.dirty {
 		b.jobs = append(b.jobs, changed{id, s.ledger.jobs[id]})
@@ -284,6 +286,7 @@ func (s *session) land(l landing) error {
 		return l.err
 	}
 	s.fence = l.fence
+	s.ledger.books.saved(s.fence.seq)
 	s.progress.move(s.fence.seq)
 	return nil
 }
@@ -307,11 +310,12 @@ func (s *session) lookAtCheckpoint(ctx context.Context) error {
 		return err
 	}
 	b := &s.ledger.balance
-	if head.Stream != s.stream || head.Seq < s.fence.seq || head.Balance.Gap != b.Gap {
+	if head.V != checkpointVersion || head.Stream != s.stream || head.Seq < s.fence.seq || head.Balance.Gap != b.Gap {
 		return fmt.Errorf("%w: another judges it otherwise", errMoved)
 	}
 	b.Off = max(b.Off, head.Balance.Off)
 	s.fence = fence{e.Revision, head.Seq}
+	s.ledger.books.saved(head.Seq)
 	s.weight = 0
 	for id, seq := range s.dirty {
 		if seq <= head.Seq {

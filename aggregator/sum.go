@@ -1,172 +1,91 @@
 package aggregator
 
 import (
-	"fmt"
 	"slices"
 
 	"tallyman/contract"
 )
 
-// cell is one number of a sum. The names of the cells are what the checkpoint is read back by.
-type cell int
-
-const (
-	cellState      cell = 0 // one for each of contract.States
-	cellRuns            = cell(7)
-	cellRunsFailed      = cellRuns + 1
-	cellSeedFailed      = cellRuns + 2
-	cellOrphans         = cellRuns + 3
-	cellWasteMS         = cellRuns + 4
-	cellWorkMS          = cellRuns + 5
-	cellAttempts        = cellRuns + 6
-	cellRunning         = cellAttempts + 1
-	cellSucceeded       = cellAttempts + 2
-	cellFailed          = cellAttempts + 3
-	cellDisrupted       = cellAttempts + 4
-	cellSuperseded      = cellAttempts + 5
-	cellSecond          = cellAttempts + 6
-	cellReason          = cellAttempts + 7 // one for each of contract.Reasons
-	cells               = int(cellReason) + 18
-)
-
-// sum is what jobs add up to. Every cell is Σ f(facts of a job), so that a job's part can be taken out
-// before an event and put back after it.
-type sum [cells]int64
-
-// cellNames names every cell, in order.
-var cellNames = func() (names [cells]string) {
-	for i, s := range contract.States() {
-		names[int(cellState)+i] = "jobs." + string(s)
-	}
-	for i, s := range []string{"runs.succeeded", "runs.failed", "failedJob", "orphans", "wasteMs", "workMs",
-		"attempts.total", "attempts.running", "attempts.succeeded", "attempts.failed", "attempts.disrupted",
-		"attempts.superseded", "attempts.second"} {
-		names[int(cellRuns)+i] = s
-	}
-	for i, r := range contract.Reasons() {
-		names[int(cellReason)+i] = "failures." + string(r)
-	}
-	return names
-}()
-
-var stateCells = func() map[contract.State]cell {
-	m := make(map[contract.State]cell)
-	for i, s := range contract.States() {
-		m[s] = cellState + cell(i)
-	}
-	return m
-}()
-
-// add puts sign times o into s.
-func (s *sum) add(o *sum, sign int64) {
-	for i, n := range o {
-		s[i] += sign * n
-	}
+// mark is one number that a job's facts add to the books, and the moment to which it belongs.
+type mark struct {
+	at  int64 // 0: none, or too many: it is in no window
+	n   int64 // of a stage: how many milliseconds it took
+	key key
 }
 
-// jobs is how many jobs the sum is of: each is in exactly one state.
-func (s *sum) jobs() (n int64) {
-	for i := range contract.States() {
-		n += s[int(cellState)+i]
+// key is a cell of the sums, or behind those a stage.
+type key uint16
+
+const firstStage = key(contract.Cells)
+
+// maxTimed is how many marks of a job are in windows, so that no job can be in more. One of ten runs with
+// three attempts each has some three hundred.
+const maxTimed = 512
+
+// tally is one job's part of the books: f(facts), in the order of a life and its state last, so that what one
+// more fact changes stands at the end.
+type tally struct{ marks []mark }
+
+func (t *tally) add(c contract.Cell, n, at int64) {
+	if n == 0 {
+		return
 	}
-	return n
-}
-
-// off counts the cells in which two sums differ.
-func (s *sum) off(o *sum) (n int) {
-	for i := range s {
-		if s[i] != o[i] {
-			n++
-		}
+	if len(t.marks) >= maxTimed {
+		at = 0
 	}
-	return n
+	t.marks = append(t.marks, mark{at, n, key(c)})
 }
 
-// wire is the sum with its zeros left out: cell, number, cell, number.
-func (s *sum) wire() []int64 {
-	w := []int64{}
-	for i, n := range s {
-		if n != 0 {
-			w = append(w, int64(i), n)
-		}
+// sample notes a stage whose two ends are known, where it ended. Clocks differ, so a stage may seem to end
+// before it began; it then took no time.
+func (t *tally) sample(s contract.Stage, from, to int64) {
+	if from == 0 || to == 0 {
+		return
 	}
-	return w
-}
-
-// read takes back what wire gave, maybe under other numbers of the cells.
-func (s *sum) read(w []int64, from []cell) error {
-	if len(w)%2 != 0 {
-		return fmt.Errorf("%d numbers are not pairs of cell and number", len(w))
+	at := to
+	if len(t.marks) >= maxTimed {
+		at = 0
 	}
-	for i := 0; i < len(w); i += 2 {
-		if w[i] < 0 || w[i] >= int64(len(from)) {
-			return fmt.Errorf("there is no cell %d", w[i])
-		}
-		s[from[w[i]]] = w[i+1]
-	}
-	return nil
+	t.marks = append(t.marks, mark{at, max(0, to-from), firstStage + key(s)})
 }
 
-// cellsOf finds the cells of a list of their names, which may be of another version.
-func cellsOf(names []string) ([]cell, error) {
-	from := make([]cell, len(names))
-	for i, name := range names {
-		at := slices.Index(cellNames[:], name)
-		if at < 0 {
-			return nil, fmt.Errorf("there is no cell %q", name)
-		}
-		from[i] = cell(at)
-	}
-	return from, nil
-}
-
-// tally is one job's part of the books: f(facts).
-type tally struct {
-	sum     sum
-	samples []sample
-}
-
-// sample is how long one stage took.
-type sample struct {
-	stage stage
-	ms    int64
-}
-
-// count makes t the part of j.
+// count makes t the part of j. A job is counted in the window in which it was submitted, whatever its
+// state, so that the states add up in each; but never ahead of its own events, whatever a clock said.
 func (t *tally) count(j *job) {
 	t.clear()
-	t.sum[stateCells[j.state()]]++
-	if j.orphan() {
-		t.sum[cellOrphans]++
-	}
 	for i := range j.runs {
 		t.countRun(&j.runs[i])
 	}
+	if j.orphan() {
+		t.add(contract.CellOrphans, 1, 0)
+	}
+	t.marks = append(t.marks, mark{min(j.submitted, j.updated), 1, key(contract.CellOfState(j.state()))})
 }
 
 func (t *tally) countRun(r *run) {
 	ended := r.ended()
-	failures := t.sum[cellFailed]
+	t.sample(contract.StageQueue, r.submitted, r.queued)
+	t.sample(contract.StageClaim, r.queued, r.claimed())
+	failed := int64(0) // when the last attempt failed
 	for i := range r.attempts {
-		t.countAttempt(r, i, ended)
-	}
-	failures = t.sum[cellFailed] - failures
-	t.sum[cellSeedFailed] += failures
-	switch ended.kind {
-	case endSucceeded:
-		t.sum[cellRuns]++
-	case endFailed:
-		t.sum[cellRunsFailed]++
-		if failures == 0 { // so that failedJob less jobRetry is always the runs that ended failed
-			t.sum[cellSeedFailed]++
-			t.reason(ended.reason)
+		if t.countAttempt(r, i, ended) {
+			failed = r.attempts[i].end.at
 		}
 	}
-	t.sample(stageQueue, r.submitted, r.queued)
-	t.sample(stageClaim, r.queued, r.claimed())
-	if ended.kind != endNone {
-		t.sample(stageOverall, r.submitted, ended.at)
+	switch ended.kind {
+	case endNone:
+		return
+	case endSucceeded:
+		t.add(contract.CellSucceedJob, 1, ended.at)
+	case endFailed:
+		if failed == 0 { // so that failedJob less jobRetry is always the runs that ended failed
+			failed = ended.at
+			t.add(contract.CellFailedJob, 1, failed)
+			t.reason(ended.reason, failed)
+		}
+		t.add(contract.CellRunsFailed, 1, failed) // beside its failedJob, so that no window has less than none
 	}
+	t.sample(contract.StageOverall, r.submitted, ended.at)
 }
 
 // claimed is when the run was first claimed; 0 where nobody said so.
@@ -177,56 +96,65 @@ func (r *run) claimed() (at int64) {
 	return at
 }
 
-func (t *tally) countAttempt(r *run, i int, ended *ending) {
+// countAttempt counts an attempt where it ended, or where it began while it has not, and tells whether it
+// failed.
+func (t *tally) countAttempt(r *run, i int, ended *ending) bool {
 	a := &r.attempts[i]
-	t.sum[cellAttempts]++
+	t.sample(contract.StageStart, a.claimed, a.started)
+	kind, at := contract.CellRunning, a.begun()
+	if until, superseded := r.superseded(i, ended); superseded {
+		kind, at = contract.CellSuperseded, max(until, at)
+	} else if a.end.kind != endNone {
+		t.sample(contract.StageWork, a.started, a.end.at)
+		kind, at = attemptCells[a.end.kind], a.end.at
+	}
+	took := max(0, at-a.begun())
+	switch kind {
+	case contract.CellRunning:
+	case contract.CellSucceeded:
+		t.add(contract.CellWorkMS, took, at)
+	default:
+		t.add(contract.CellWasteMS, took, at)
+	}
+	t.add(contract.CellAttempts, 1, at)
 	if a.number > 1 {
-		t.sum[cellSecond]++
+		t.add(contract.CellSecond, 1, at)
 	}
-	t.sample(stageStart, a.claimed, a.started)
-	if a.end.kind == endNone {
-		t.countOpen(r, i, ended)
-		return
+	t.add(kind, 1, at)
+	if kind != contract.CellFailed {
+		return false
 	}
-	t.sample(stageWork, a.started, a.end.at)
-	took := max(0, a.end.at-a.begun())
-	if a.end.kind == endSucceeded {
-		t.sum[cellSucceeded]++
-		t.sum[cellWorkMS] += took
-		return
-	}
-	t.sum[cellWasteMS] += took
-	if a.end.kind == endDisrupted {
-		t.sum[cellDisrupted]++
-		return
-	}
-	t.sum[cellFailed]++
-	t.reason(a.end.reason)
+	t.add(contract.CellFailedJob, 1, at)
+	t.reason(a.end.reason, at)
+	return true
 }
 
-// countOpen counts an attempt that nobody said an ending of.
-func (t *tally) countOpen(r *run, i int, ended *ending) {
-	until, superseded := r.superseded(i, ended)
-	if !superseded {
-		t.sum[cellRunning]++
-		return
-	}
-	t.sum[cellSuperseded]++
-	t.sum[cellWasteMS] += max(0, until-r.attempts[i].begun())
+var attemptCells = [...]contract.Cell{
+	endSucceeded: contract.CellSucceeded, endDisrupted: contract.CellDisrupted, endFailed: contract.CellFailed,
 }
 
-func (t *tally) reason(r reason) {
+func (t *tally) reason(r reason, at int64) {
 	if r != noReason {
-		t.sum[cellReason+cell(r)]++
+		t.add(contract.CellReason+contract.Cell(r), 1, at)
 	}
 }
 
-// sample notes a stage whose two ends are known. Clocks differ, so a stage may seem to end before it
-// began; it then took no time.
-func (t *tally) sample(s stage, from, to int64) {
-	if from != 0 && to != 0 {
-		t.samples = append(t.samples, sample{s, max(0, to-from)})
+func (t *tally) clear() { t.marks = t.marks[:0] }
+
+// differ cuts off what two tallies have in common at their beginning and their end, which is most: an event
+// adds one fact.
+func differ(before, after []mark) (gone, come []mark) {
+	for len(before) > 0 && len(after) > 0 && before[0] == after[0] {
+		before, after = before[1:], after[1:]
 	}
+	for len(before) > 0 && len(after) > 0 && before[len(before)-1] == after[len(after)-1] {
+		before, after = before[:len(before)-1], after[:len(after)-1]
+	}
+	return before, after
 }
 
-func (t *tally) clear() { t.sum, t.samples = sum{}, t.samples[:0] }
+// markOf is the mark of a unit's fact.
+func markOf(k contract.Kind, at int64) mark {
+	i := slices.Index([]contract.Kind{contract.Noop, contract.Duplicate, contract.Rejected, contract.ClaimFailed}, k)
+	return mark{at, 1, key(contract.CellNoop) + key(i)}
+}

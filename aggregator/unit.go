@@ -16,8 +16,7 @@ const maxUnitFacts = 1024
 // such an id in, so the checkpoint does, and only for a window of event time: the stream itself drops a
 // repeat within its own window, and nobody says a unit's fact again after that.
 type unitFacts struct {
-	counts contract.UnitCounts
-	seen   []unitFact // in the order in which they were counted, so by time too
+	seen []unitFact // in the order in which they were counted, so by time too
 }
 
 type unitFact struct {
@@ -25,34 +24,22 @@ type unitFact struct {
 	id uint64 // a hash
 }
 
-// count counts the fact, unless its id was seen. now is the latest event time; what was counted before
+// count tells whether the fact is to be counted: its id was not seen yet. now is the latest event time; what was counted before
 // now less the window is forgotten.
-func (u *unitFacts) count(e *contract.Event, now, window int64) {
+func (u *unitFacts) count(e *contract.Event, now, window int64) bool {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(e.ID())) // a hash takes everything
 	id := h.Sum64()
 	if slices.ContainsFunc(u.seen, func(s unitFact) bool { return s.id == id }) {
-		return
+		return false
 	}
-	*u.countOf(e.Kind)++
 	u.seen = append(u.seen, unitFact{now, id})
 	old := max(0, len(u.seen)-maxUnitFacts)
 	for u.seen[old].at < now-window {
 		old++
 	}
 	u.seen = slices.Delete(u.seen, 0, old)
-}
-
-func (u *unitFacts) countOf(k contract.Kind) *int {
-	switch k {
-	case contract.Noop:
-		return &u.counts.Noop
-	case contract.Duplicate:
-		return &u.counts.Duplicate
-	case contract.Rejected:
-		return &u.counts.Rejected
-	}
-	return &u.counts.ClaimFailed
+	return true
 }
 
 // wire is the ids that are kept: 8 bytes of time and 8 of hash for each.

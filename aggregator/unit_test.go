@@ -28,14 +28,14 @@ func TestUnitFactsCountOnce(t *testing.T) {
 	say("u2", contract.ClaimFailed, 2*time.Second, contract.SourceBridge)
 	say("u2", contract.ClaimFailed, 3*time.Second, contract.SourceProcessor)
 	say("u3", contract.Duplicate, 4*time.Second, contract.SourceProcessor)
-	if d := cmp.Diff(contract.UnitCounts{Noop: 1, Duplicate: 1, Rejected: 1, ClaimFailed: 1}, l.units.counts); d != "" {
+	if d := cmp.Diff(contract.UnitCounts{Noop: 1, Duplicate: 1, Rejected: 1, ClaimFailed: 1}, l.stats().Units); d != "" {
 		t.Error(d)
 	}
 	back := rebuild(t, l)
 	l = back // what the checkpoint keeps is enough
 	say("u3", contract.Duplicate, 5*time.Second, contract.SourceProcessor)
-	if len(l.jobs) != 0 || l.units.counts.Duplicate != 1 || len(l.units.seen) != 4 {
-		t.Errorf("%d jobs, %+v, %d ids", len(l.jobs), l.units.counts, len(l.units.seen))
+	if len(l.jobs) != 0 || l.stats().Units.Duplicate != 1 || len(l.units.seen) != 4 {
+		t.Errorf("%d jobs, %+v, %d ids", len(l.jobs), l.stats().Units, len(l.units.seen))
 	}
 	say("u4", contract.Noop, time.Hour, contract.SourceProcessor)
 	if len(l.units.seen) != 1 {
@@ -44,7 +44,7 @@ func TestUnitFactsCountOnce(t *testing.T) {
 	for n := range 2 * maxUnitFacts {
 		say(fmt.Sprint("flood", n), contract.Noop, time.Hour, contract.SourceProcessor)
 	}
-	if len(l.units.seen) != maxUnitFacts || l.units.counts.Noop != 2+2*maxUnitFacts {
-		t.Errorf("%d ids, %+v", len(l.units.seen), l.units.counts)
+	if len(l.units.seen) != maxUnitFacts || l.stats().Units.Noop != 2+2*maxUnitFacts {
+		t.Errorf("%d ids, %+v", len(l.units.seen), l.stats().Units)
 	}
 }

@@ -26,11 +26,12 @@ var written = map[string]map[string]any{
 	"attention.v1": {"#": Attention{}, "#/$defs/asOf": AsOf{}, "#/$defs/item": AttentionItem{}},
 	"schedule.v1":  {"#": Schedule{}},
 	"config.v1":    {"#": Config{}, "#/$defs/queue": Queue{}, "#/$defs/type": JobType{}, "#/$defs/reruns": Reruns{}, "#/$defs/webhook": Webhook{}},
+	"book.v1":      {"#": Book{}, "#/properties/retired": Figures{}, "#/$defs/sketch": Sketch{}},
 	"stats.v1": {
 		"#": Stats{}, "#/$defs/asOf": AsOf{}, "#/$defs/jobs": JobCounts{}, "#/$defs/attempts": AttemptCounts{},
 		"#/$defs/latency": Latency{}, "#/$defs/sum": Sum{}, "#/$defs/audit": Audit{},
-		"#/properties/units": UnitCounts{}, "#/properties/waste": Waste{}, "#/properties/latency": Latencies{},
-		"#/properties/balance": Balance{},
+		"#/properties/units": UnitCounts{}, "#/$defs/waste": Waste{}, "#/properties/latency": Latencies{},
+		"#/properties/balance": Balance{}, "#/properties/kept": Kept{}, "#/properties/window": Window{}, "#/$defs/point": Point{},
 	},
 }
 
@@ -175,6 +176,11 @@ func stringsOf(v any) []string {
 // fieldsOf gives the JSON names of a struct's fields, and those that are always written.
 func fieldsOf(v any) (names, required []string) {
 	for f := range reflect.TypeOf(v).Fields() {
+		if f.Anonymous {
+			n, r := fieldsOf(reflect.Zero(f.Type).Interface())
+			names, required = append(names, n...), append(required, r...)
+			continue
+		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		names = append(names, name)
 		if !strings.HasPrefix(options, "omit") {
@@ -210,7 +216,7 @@ func TestSchemaHasTheClosedSets(t *testing.T) {
 	t.Parallel()
 	for name := range written {
 		defs, _ := readSchema(t, name)["$defs"].(map[string]any)
-		for def, want := range map[string]any{"reason": Reasons(), "state": States()} {
+		for def, want := range map[string]any{"reason": Reasons(), "state": States(), "span": Spans()} {
 			if d, ok := defs[def].(map[string]any); ok && !sameJSON(t, d["enum"], want) {
 				t.Errorf("%s: %s is %v, want %v", name, def, d["enum"], want)
 			}
@@ -277,6 +283,15 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		{"stats.v1", Stats{
 			AsOf: asOf, Failures: map[Reason]int{Lost: 2}, ByQueue: map[string]Sum{"q": sum}, ByType: map[string]Sum{"t": sum},
 			Balance: Balance{Gap: true, GapAt: 4}, Audit: &Audit{At: now, Unaccounted: 1, Jobs: []string{job}},
+		}},
+		{"stats.v1", Stats{
+			Failures: map[Reason]int{}, ByQueue: map[string]Sum{}, ByType: map[string]Sum{}, Kept: KeptAt(now.UnixMilli()),
+			Window: &Window{Since: now, Until: now}, Series: []Point{{At: now, Span: Hour}},
+		}},
+		{"book.v1", Book{V: BookVersion, Queue: OtherBooks, Type: OtherBooks, Retired: &Figures{}}},
+		{"book.v1", Book{
+			V: BookVersion, Queue: "q", Type: NoType, Span: Minute, At: now,
+			Figures: Figures{Sums: Sums{CellNoop: 3}, Latency: Sketches{StageUnit: {Total: 5, Buckets: []int64{5, 1}}}},
 		}},
 		{"attention.v1", Attention{
 			V: 1, AsOf: asOf, More: 1, Accepted: []AttentionItem{},

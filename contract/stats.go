@@ -19,6 +19,57 @@ type Stats struct {
 	ByType   map[string]Sum `json:"byType"`
 	Balance  Balance        `json:"balance"`
 	Audit    *Audit         `json:"audit"` // the last audit against SQS and Kubernetes; null before the first
+	Kept     Kept           `json:"kept"`
+	Window   *Window        `json:"window,omitempty"` // only of an answer that was asked for one
+	Series   []Point        `json:"series,omitempty"` // only of an answer that was asked for it
+}
+
+// Kept is from when on windows are kept, for each span: older time is told by the next longer one.
+type Kept struct {
+	Minute Time `json:"minute,omitzero"`
+	Hour   Time `json:"hour,omitzero"`
+	Day    Time `json:"day,omitzero"`
+}
+
+// KeptAt is what is kept when events have come as far as horizon, in milliseconds; 0: none has.
+func KeptAt(horizon int64) Kept {
+	if horizon == 0 {
+		return Kept{}
+	}
+	since := func(s Span) Time { return AtMilli(max(1, s.Floor(horizon))) }
+	return Kept{since(Minute), since(Hour), since(Day)}
+}
+
+// Of is from when on windows of a span are kept.
+func (k *Kept) Of(s Span) Time {
+	switch s {
+	case Minute:
+		return k.Minute
+	case Hour:
+		return k.Hour
+	}
+	return k.Day
+}
+
+// Window is the time that an answer is of: what was asked for, widened to whole windows.
+type Window struct {
+	Since Time `json:"since,omitzero"` // absent: from the first on
+	Until Time `json:"until,omitzero"` // absent: as far as the books have come
+}
+
+// Point is one window of a series.
+type Point struct {
+	At         Time    `json:"at"`   // where it begins
+	Span       Span    `json:"span"` // how long it is
+	Submitted  int     `json:"submitted"`
+	SucceedJob int     `json:"succeedJob"`
+	JobRetry   int     `json:"jobRetry"`
+	FailedJob  int     `json:"failedJob"`
+	Noop       int     `json:"noop"` // pods that found nothing
+	Waste      Waste   `json:"waste"`
+	Claim      Latency `json:"claim"`
+	Work       Latency `json:"work"`
+	Overall    Latency `json:"overall"`
 }
 
 // JobCounts is every job by its state. Submitted is always the sum of the others.
@@ -77,18 +128,29 @@ type UnitCounts struct {
 type Waste struct {
 	AttemptSeconds float64 `json:"attemptSeconds"` // of attempts that failed, were disrupted or superseded
 	WorkSeconds    float64 `json:"workSeconds"`    // of attempts that succeeded, to compare with
+
+	CPUSeconds       float64 `json:"cpuSeconds"`       // cores requested × seconds of the wasted attempts whose requests are known
+	MemoryMiBSeconds int     `json:"memoryMiBSeconds"` // likewise, memory
+	Known            int     `json:"known"`            // how many those are
 }
 
 // Latencies is how long each stage took, over the runs that passed it.
 type Latencies struct {
 	Queue   Latency `json:"queue"`   // submitted to queued
+	Unit    Latency `json:"unit"`    // queued to the unit being made, where Kubernetes said when
+	Boot    Latency `json:"boot"`    // the unit made to the first claim, where Kubernetes said when
 	Claim   Latency `json:"claim"`   // queued to the first claim
 	Start   Latency `json:"start"`   // claimed to started, each attempt
 	Work    Latency `json:"work"`    // started to ended, each attempt
 	Overall Latency `json:"overall"` // submitted to the run's end
 }
 
-// Latency is a histogram's summary in seconds; each percentile is within 5 % of the true one.
+// Of points at the latency of a stage.
+func (l *Latencies) Of(s Stage) *Latency {
+	return [...]*Latency{&l.Queue, &l.Unit, &l.Boot, &l.Claim, &l.Start, &l.Work, &l.Overall}[s]
+}
+
+// Latency is a histogram's summary in seconds; each percentile is within 1/32 of the true one, see SketchError.
 type Latency struct {
 	Count int     `json:"count"`
 	P50   float64 `json:"p50"`
