@@ -437,7 +437,17 @@ func TestJobIDsAreWrittenAsRead(t *testing.T) {
 	if id, ok := parseJobID(want); !ok || id.String() != want {
 		t.Errorf("%s became %s, %v", want, id, ok)
 	}
-	if _, ok := parseJobID("no job"); ok {
-		t.Error("a word was taken for a job id")
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20_000 { // one byte is another
+		b := []byte(want)
+		b[rng.IntN(len(b))] = byte(rng.IntN(256))
+		if _, ok := parseJobID(string(b)); ok != contract.ValidJobID(string(b)) {
+			t.Fatalf("%q was taken for a job id: %v", b, ok)
+		}
+	}
+	for _, s := range []string{"no job", "", want + "0", want[1:]} {
+		if _, ok := parseJobID(s); ok {
+			t.Errorf("%q was taken for a job id", s)
+		}
 	}
 }
