@@ -195,6 +195,22 @@ func (b *books) documents(seq uint64, most int) []contract.Book {
 	return docs
 }
 
+// all gives every document of the books.
+func (b *books) all() iter.Seq[contract.Book] {
+	return func(yield func(contract.Book) bool) {
+		for _, k := range b.list {
+			if !yield(k.document()) {
+				return
+			}
+		}
+		for _, p := range b.windows.pages {
+			if k := b.list[p.slot]; !yield(p.document(k.queue, k.typ)) {
+				return
+			}
+		}
+	}
+}
+
 func (k *book) document() contract.Book {
 	d := contract.Book{V: contract.BookVersion, Queue: k.queue, Type: k.typ, Figures: k.Totals.Figures()}
 	if k.retired != nil {
@@ -220,9 +236,9 @@ func (b *books) read(d *contract.Book, queues, types *names) error {
 	if d.Retired != nil {
 		k := b.list[slot]
 		k.retired = new(contract.Totals)
-		k.retired.Add(d.Retired)
-		k.Totals.Add(d.Retired)
-		b.total.Add(d.Retired)
+		k.retired.Add(d.Retired, 1)
+		k.Totals.Add(d.Retired, 1)
+		b.total.Add(d.Retired, 1)
 	}
 	return nil
 }
@@ -232,7 +248,7 @@ func (b *books) off(docs []contract.Book) (n int) {
 	want := make(map[[2]string]*contract.Totals)
 	for i := range docs {
 		t := new(contract.Totals)
-		t.Add(&docs[i].Figures)
+		t.Add(&docs[i].Figures, 1)
 		want[[2]string{docs[i].Queue, docs[i].Type}] = t
 	}
 	nothing := new(contract.Totals)

@@ -34,4 +34,5 @@
 //	inbox.go       from who reads the stream to who folds it
 //	batch.go       one commit
 //	load.go        the ledger from the bucket
+//	past.go        the books as they were, from the log
 package aggregator

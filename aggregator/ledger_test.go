@@ -159,15 +159,7 @@ func reread(t testing.TB, l, back *ledger) (sums []contract.Book) {
 }
 
 // allBooks is every document that the ledger's books have.
-func allBooks(l *ledger) (docs []contract.Book) {
-	for _, k := range l.books.list {
-		docs = append(docs, k.document())
-	}
-	for _, p := range l.books.windows.pages {
-		docs = append(docs, p.document(l.books.list[p.slot].queue, l.books.list[p.slot].typ))
-	}
-	return docs
-}
+func allBooks(l *ledger) []contract.Book { return slices.Collect(l.books.all()) }
 
 // At every sequence each job is in one state, and the seed's identities hold: failedJob - jobRetry runs
 // ended failed, succeedJob + failedJob - jobRetry runs ended so or well.

@@ -183,7 +183,7 @@ func showBooks(docs []contract.Book, kept *contract.Kept) map[string]string {
 		if all[key] == nil {
 			all[key] = new(contract.Totals)
 		}
-		all[key].Add(&d.Figures)
+		all[key].Add(&d.Figures, 1)
 	}
 	for key, t := range all {
 		if *t != (contract.Totals{}) {

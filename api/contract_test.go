@@ -20,7 +20,7 @@ func alone(t *testing.T, change ...func(*Options)) *world {
 	a := away{}
 	o := Options{
 		Addr: "127.0.0.1:0", Config: testConfig("http://sqs.invalid"), Jobs: a, Schedules: a, Ticks: a, Output: a, Webhooks: a,
-		Events: a, Signals: a, Dispatch: a, Cron: minutely{}, Log: slog.New(slog.DiscardHandler),
+		Events: a, Signals: a, Dispatch: a, Cron: minutely{}, Past: blank{}, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
 		c(&o)
@@ -155,6 +155,7 @@ func (w *world) good() {
 	w.do("DELETE", "/schedules/"+s.ScheduleID, "").want(204)
 	live := w.follow("/jobs/events")
 	w.send([]request{
+		{"GET", "/jobs/stats", "", 429, []header{{"Accept", "text/event-stream"}}},
 		{"GET", "/jobs/events", "", 429, nil},
 		{"GET", "/jobs/" + id + "/events", "", 429, []header{{"Accept", "text/event-stream"}}},
 	})
@@ -173,6 +174,7 @@ func (w *world) bad() {
 		{"POST", "/jobs", large, 413, nil},
 		{"POST", "/jobs", "{}", 415, []header{asText}},
 		{"GET", "/jobs?state=nope", "", 400, nil},
+		{"GET", "/jobs/stats?since=yesterday", "", 400, nil},
 		{"POST", "/jobs/batch", "{}", 400, nil},
 		{"POST", "/jobs/batch", "[{}]", 415, []header{asText}},
 		{"GET", "/jobs/events?event=nope", "", 400, nil},

@@ -31,28 +31,24 @@ type ledger struct {
 	index  *index
 	hot    *lru[string, []byte]
 	bells  *bells
-	books  atomic.Pointer[books]
+	books  *books
+	answer atomic.Pointer[tagged] // of GET /jobs/stats, rendered once
 	loaded chan struct{}
 }
 
-// books is the answer of GET /jobs/stats, rendered once.
-type books struct {
-	body []byte
-	etag []byte
+// tagged is a body and its ETag.
+type tagged struct{ body, etag []byte }
+
+func newTagged(body []byte) *tagged {
+	sum := sha256.Sum256(body)
+	return &tagged{body: body, etag: []byte(`"` + hex.EncodeToString(sum[:12]) + `"`)}
 }
 
 func newLedger(log *slog.Logger, x *index, b *bells) *ledger {
-	l := &ledger{log: log, index: x, hot: newLRU[string, []byte](hotBytes), bells: b, loaded: make(chan struct{})}
-	empty, _ := json.Marshal(contract.Stats{ // of numbers and maps, which cannot be refused
-		Balanced: true, Failures: map[contract.Reason]int{}, ByQueue: map[string]contract.Sum{}, ByType: map[string]contract.Sum{},
-	})
-	l.setBooks(empty)
+	l := &ledger{log: log, index: x, hot: newLRU[string, []byte](hotBytes), bells: b, books: newBooks(), loaded: make(chan struct{})}
+	empty, _ := json.Marshal(l.books.shown) // of numbers and maps, which cannot be refused
+	l.answer.Store(newTagged(empty))
 	return l
-}
-
-func (l *ledger) setBooks(body []byte) {
-	sum := sha256.Sum256(body)
-	l.books.Store(&books{body: body, etag: []byte(`"` + hex.EncodeToString(sum[:12]) + `"`)})
 }
 
 // run watches the bucket, and writes what comes in transactions as large as the index is behind.
@@ -77,8 +73,18 @@ func (l *ledger) run(ctx context.Context, bucket Watcher) error {
 
 // take sorts one entry of the bucket. A document that cannot be read is left out: the books still count it.
 func (l *ledger) take(e stream.Entry, hand func(change) error) error {
-	if e.Key == contract.KeyStats && !e.Deleted {
-		l.setBooks(e.Value)
+	switch {
+	case e.Key == contract.KeyStats && !e.Deleted:
+		if err := l.books.show(e.Value); err != nil {
+			l.log.Error("stats cannot be read", "error", err)
+			return nil
+		}
+		l.answer.Store(newTagged(e.Value))
+		return nil
+	case isBook(e.Key):
+		if err := l.books.take(e); err != nil {
+			l.log.Error("book cannot be read", "error", err)
+		}
 		return nil
 	}
 	id, ok := contract.JobIDOfKey(e.Key)

@@ -59,8 +59,8 @@ func TestLedgerReadsTheBucket(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if string(l.books.Load().body) != `{"succeedJob":1}` {
-		t.Errorf("books %s", l.books.Load().body)
+	if string(l.answer.Load().body) != `{"succeedJob":1}` {
+		t.Errorf("books %s", l.answer.Load().body)
 	}
 	if !strings.Contains(logged.String(), contract.JobKey(c)) {
 		t.Errorf("the document that cannot be read is not named: %s", logged.String())

@@ -66,6 +66,13 @@ type Dispatcher interface {
 	Cancel(ctx context.Context, t contract.Task, ended func(run int) bool) (dispatch.Cancelled, error)
 }
 
+// Past knows what the books were.
+type Past interface {
+	// At gives the documents of the books, the stats last, as they were when the event at seq had been
+	// counted; with seq 0, all that were stored until a moment. A contract.Error says why it cannot.
+	At(ctx context.Context, seq uint64, at time.Time) ([]stream.Entry, error)
+}
+
 // Cron knows when a schedule fires next.
 type Cron interface {
 	// Next gives the first tick after a moment; an error says what is wrong with the expression.
@@ -88,6 +95,7 @@ type Options struct {
 	Signals   Signals
 	Dispatch  Dispatcher
 	Cron      Cron
+	Past      Past
 
 	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
@@ -148,6 +156,7 @@ func (o *Options) validate() error {
 	need(o.Signals != nil, "Signals", "is required")
 	need(o.Dispatch != nil, "Dispatch", "is required")
 	need(o.Cron != nil, "Cron", "is required")
+	need(o.Past != nil, "Past", "is required")
 	need(o.MaxStreams > 0, "MaxStreams", "must be at least 1")
 	need(o.Heartbeat > 0 && o.Heartbeat <= maxHeartbeat, "Heartbeat", "must be at most 15s, or proxies cut idle streams")
 	need(o.Timeout > 0, "Timeout", "must be more than 0")

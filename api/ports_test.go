@@ -36,6 +36,8 @@ func (blank) Since(context.Context, time.Time) (uint64, error) { return 0, strea
 
 func (blank) Ready(context.Context) error { return nil }
 
+func (blank) At(context.Context, uint64, time.Time) ([]stream.Entry, error) { return nil, nil }
+
 func (blank) Follow(ctx context.Context, _ uint64, _ func(stream.Stored) error) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -115,7 +117,7 @@ func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Can
 func blankOptions() Options {
 	return Options{
 		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{}, Webhooks: blank{},
-		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Log: slog.New(slog.DiscardHandler),
+		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Past: blank{}, Log: slog.New(slog.DiscardHandler),
 	}
 }
 

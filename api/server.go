@@ -51,6 +51,7 @@ type Server struct {
 	output    Getter
 	hooks     HookStore
 	cron      Cron
+	past      *past
 	store     ScheduleStore
 	jobs      Watcher
 	ticks     Watcher
@@ -98,7 +99,7 @@ func New(o Options) (*Server, error) {
 		log: o.Log, now: o.Now, random: o.Random,
 		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
 		timeout: o.Timeout, heartbeat: o.Heartbeat,
-		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks, cron: o.Cron,
+		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks, cron: o.Cron, past: newPast(o.Past),
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),

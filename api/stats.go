@@ -1,25 +1,56 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"tallyman/contract"
 )
 
-// jobStats sends bytes that were rendered when the books last changed.
+// jobStats sends bytes that were rendered when the books last changed, or answers for a part of them.
 func (s *Server) jobStats(c *fiber.Ctx) error {
 	if err := s.ledger.ready(s.base); err != nil {
 		return err
 	}
-	b := s.ledger.books.Load()
+	if len(c.Request().URI().QueryString()) == 0 && !wantsStream(c) {
+		return answerTagged(c, s.ledger.answer.Load())
+	}
+	q, err := s.readStatsQuery(c)
+	if err != nil {
+		return err
+	}
+	if wantsStream(c) {
+		return s.followStats(c, q)
+	}
+	books := s.ledger.books
+	if q.at != "" {
+		if books, err = s.past.books(s.leaving, q.at, q.atSeq, q.atTime); err != nil {
+			return err
+		}
+	}
+	a, _, err := s.statsOf(books, q)
+	if err != nil {
+		return err
+	}
+	return answerTagged(c, a)
+}
+
+// answerTagged answers with a body, or without one where the client has it.
+func answerTagged(c *fiber.Ctx, a *tagged) error {
 	h := &c.Response().Header
-	h.SetCanonical([]byte("Etag"), b.etag) // as fasthttp spells it: any other way would be spelt anew each time
-	if match := c.Request().Header.PeekBytes([]byte(fiber.HeaderIfNoneMatch)); len(match) > 0 && hasTag(string(match), string(b.etag)) {
+	h.SetCanonical([]byte("Etag"), a.etag) // as fasthttp spells it: any other way would be spelt anew each time
+	if match := c.Request().Header.PeekBytes([]byte(fiber.HeaderIfNoneMatch)); len(match) > 0 && hasTag(string(match), string(a.etag)) {
 		c.Status(fiber.StatusNotModified)
 		return nil
 	}
 	h.SetContentType(fiber.MIMEApplicationJSON)
-	c.Response().SetBodyRaw(b.body)
+	c.Response().SetBodyRaw(a.body)
 	return nil
 }
 
@@ -31,4 +62,141 @@ func hasTag(list, etag string) bool {
 		}
 	}
 	return false
+}
+
+// statsEvery is the shortest time between two answers of a stream: under load the books change more often
+// than anybody can look.
+const statsEvery = 250 * time.Millisecond
+
+// statsQuery is what a client wants to know. A moment that is so long ago is another one at each answer.
+type statsQuery struct {
+	queue, jobType string
+	since, until   moment
+	step           contract.Span
+	at             string // canonical; "": now
+	atSeq          uint64
+	atTime         time.Time
+}
+
+// moment is a time, or how long ago; the zero moment is open.
+type moment struct {
+	at  time.Time
+	ago time.Duration
+}
+
+func (m moment) milli(now time.Time) int64 {
+	switch {
+	case m.ago > 0:
+		return max(1, now.Add(-m.ago).UnixMilli())
+	case m.at.IsZero():
+		return 0
+	}
+	return max(1, m.at.UnixMilli())
+}
+
+// parseMoment reads a time of RFC 3339, or a duration like 90m or 7d for that long ago.
+func parseMoment(v string) (m moment, ok bool) {
+	if at, err := time.Parse(time.RFC3339, v); err == nil {
+		return moment{at: at}, true
+	}
+	if days, found := strings.CutSuffix(v, "d"); found {
+		n, err := strconv.Atoi(days)
+		return moment{ago: time.Duration(n) * 24 * time.Hour}, err == nil && n > 0 && n < 10_000
+	}
+	ago, err := time.ParseDuration(v)
+	return moment{ago: ago}, err == nil && ago > 0
+}
+
+func (s *Server) readStatsQuery(c *fiber.Ctx) (q statsQuery, err error) {
+	p := readParams(c, "queue", "type", "since", "until", "step", "at")
+	q.queue, q.jobType = p.token("queue"), p.token("type")
+	read := func(name string, into *moment) {
+		p.word(name, "a time like 2026-11-21T16:00:00Z, or how long ago, like 90m or 7d", func(v string) (ok bool) {
+			*into, ok = parseMoment(v)
+			return ok
+		})
+	}
+	read("since", &q.since)
+	read("until", &q.until)
+	q.step = contract.Span(p.word("step", "minute, hour or day", func(v string) bool { return contract.Span(v).Known() }))
+	p.word("at", "the sequence of an event, or a time like 2026-11-21T16:00:00Z that has passed", func(v string) (ok bool) {
+		q.at, q.atSeq, q.atTime, ok = parseAt(v, s.now())
+		return ok
+	})
+	return q, p.done()
+}
+
+// parseAt reads a sequence or a time, and gives one spelling of it.
+func parseAt(v string, now time.Time) (at string, seq uint64, moment time.Time, ok bool) {
+	if seq, err := strconv.ParseUint(v, 10, 63); err == nil {
+		return strconv.FormatUint(seq, 10), seq, time.Time{}, seq > 0
+	}
+	m, ok := parseMoment(v)
+	moment = m.at.UTC()
+	if m.ago > 0 {
+		moment = now.UTC().Add(-m.ago).Truncate(time.Second)
+	}
+	return moment.Format(time.RFC3339Nano), 0, moment, ok && !moment.After(now)
+}
+
+// statsOf answers a query from memory, and gives the sequence that the answer is of.
+func (s *Server) statsOf(b *books, q statsQuery) (*tagged, uint64, error) {
+	now := s.now()
+	if q.at != "" {
+		now = b.shown.AsOf.Time.Time // so much before that moment
+	}
+	part := slice{queue: q.queue, jobType: q.jobType, since: q.since.milli(now), until: q.until.milli(now), step: q.step}
+	if part.until != 0 && part.until <= part.since {
+		return nil, 0, paramFault("until", "must be later than since")
+	}
+	st, err := b.answer(part)
+	var old *tooOld
+	if errors.As(err, &old) {
+		return nil, 0, paramFault("since", "is too long ago: "+old.Error())
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	body, err := json.Marshal(&st)
+	if err != nil {
+		return nil, 0, err
+	}
+	return newTagged(body), st.AsOf.Seq, nil
+}
+
+// followStats sends the answer again whenever it has changed. Each is whole, so a client that comes back has
+// missed nothing once it has the next; what it has already is not sent again.
+func (s *Server) followStats(c *fiber.Ctx, q statsQuery) error {
+	if q.at != "" {
+		return paramFault("at", "has no stream: the past does not change")
+	}
+	had, _, err := lastEventID(c)
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.statsOf(s.ledger.books, q); err != nil {
+		return err
+	}
+	return s.stream(c, func(e *eventWriter) error {
+		var last []byte
+		for {
+			next := s.ledger.books.next()
+			a, seq, err := s.statsOf(s.ledger.books, q)
+			if err != nil {
+				return err
+			}
+			if (seq != had || seq == 0) && !bytes.Equal(last, a.etag) {
+				e.event(seq, "stats", a.body)
+				if err := e.flush(); err != nil {
+					return err
+				}
+			}
+			had, last = 0, a.etag
+			for _, signal := range []<-chan struct{}{after(statsEvery), next} {
+				if goOn, err := e.wait(signal, nil); !goOn {
+					return err
+				}
+			}
+		}
+	})
 }

@@ -1,10 +1,16 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"tallyman/contract"
+	"tallyman/internal/stream"
 )
 
 func TestFreshBooks(t *testing.T) {
@@ -23,4 +29,102 @@ func TestFreshBooks(t *testing.T) {
 	w.get("/jobs/stats", header{"If-None-Match", `"x"`}).want(200)
 	w.submit("", contract.StateQueued)
 	w.eventually("new books", func() bool { return w.get("/jobs/stats", header{"If-None-Match", tag}).status == 200 })
+}
+
+func TestStatsAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for query, field := range map[string]string{
+		"since=yesterday": "since", "until=-5m": "until", "since=1h&until=2h": "until", "step=week": "step", "queue=a.b": "queue", "from=1h": "from",
+		"at=0": "at", "at=2100-01-01T00:00:00Z": "at", "at=x": "at", "since=0d": "since",
+	} {
+		if got := w.get("/jobs/stats?" + query).want(400).problem(); got.Errors == nil && got.Field != field || got.Errors != nil && got.Errors[0].Field != field {
+			t.Errorf("%s: %+v", query, got)
+		}
+	}
+	if got := w.get("/jobs/stats?at=1", header{"Accept", "text/event-stream"}).want(400).problem(); !strings.Contains(got.Detail, "does not change") {
+		t.Errorf("%+v", got)
+	}
+	a := w.get("/jobs/stats?queue=default").want(200)
+	w.get("/jobs/stats?queue=default", header{"If-None-Match", a.header.Get("ETag")}).want(304)
+}
+
+// A stream gives the answer at once, and again when it has changed; a client that comes back with what it
+// has gets only what is new.
+func TestStatsAreFollowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.submit("", contract.StateQueued)
+	sse := header{"Accept", "text/event-stream"}
+	l := w.follow("/jobs/stats", sse)
+	var last string
+	for n := 0; n != 1; {
+		e, ok := l.next()
+		if !ok || e.event != "stats" {
+			t.Fatalf("%+v", e)
+		}
+		var s contract.Stats
+		answer{t: t, body: []byte(e.data)}.into(&s)
+		n, last = s.Jobs.Submitted, e.id
+		if last != fmt.Sprint(s.AsOf.Seq) {
+			t.Errorf("id %s of %d", last, s.AsOf.Seq)
+		}
+	}
+	l.close()
+	w.eventually("books at rest", func() bool {
+		var s contract.Stats
+		w.get("/jobs/stats").into(&s)
+		last = fmt.Sprint(s.AsOf.Seq)
+		return s.Jobs.Queued == 1
+	})
+	l = w.follow("/jobs/stats?queue=default", sse, header{"Last-Event-ID", last})
+	w.submit("", contract.StateQueued)
+	if e, ok := l.next(); !ok || e.id == last {
+		t.Errorf("what it had was sent again: %+v", e)
+	}
+}
+
+// onePast answers once it is let to, and counts.
+type onePast struct {
+	asked   atomic.Int64
+	entered chan struct{}
+	let     chan struct{}
+}
+
+func (p *onePast) At(_ context.Context, seq uint64, _ time.Time) ([]stream.Entry, error) {
+	p.asked.Add(1)
+	p.entered <- struct{}{}
+	<-p.let
+	if seq == 99 {
+		return nil, contract.Errorf(contract.CodeInvalidValue, "at", "is ahead: the log has come to 5")
+	}
+	b, err := json.Marshal(contract.Stats{
+		SucceedJob: 7, AsOf: contract.AsOf{Seq: seq}, Failures: map[contract.Reason]int{}, ByQueue: map[string]contract.Sum{}, ByType: map[string]contract.Sum{},
+	})
+	return []stream.Entry{{Key: contract.KeyStats, Value: b}}, err
+}
+
+func TestStatsOfThePast(t *testing.T) {
+	t.Parallel()
+	p := &onePast{entered: make(chan struct{}, 9), let: make(chan struct{})}
+	w := newWorld(t, func(o *Options) { o.Past = p })
+	first := make(chan answer, 1)
+	go func() { first <- w.get("/jobs/stats?at=3") }()
+	<-p.entered
+	if a := w.get("/jobs/stats?at=4").want(429); a.header.Get("Retry-After") == "" {
+		t.Error("when to come back is not said")
+	}
+	close(p.let)
+	var s contract.Stats
+	if (<-first).want(200).into(&s); s.SucceedJob != 7 || s.AsOf.Seq != 3 {
+		t.Errorf("%+v", s)
+	}
+	w.get("/jobs/stats?at=3").want(200)
+	if n := p.asked.Load(); n != 1 {
+		t.Errorf("the same past was read %d times", n)
+	}
+	if got := w.get("/jobs/stats?at=99").want(400).problem(); got.Field != "at" {
+		t.Errorf("%+v", got)
+	}
+	w.get("/jobs/stats?at=10s").want(200)
 }

@@ -94,7 +94,7 @@ func newServer(t testing.TB, change ...func(*Options)) *world {
 	jobs, schedules := w.bucket(contract.BucketJobs), w.bucket(contract.BucketSchedules)
 	o := Options{
 		Addr: "127.0.0.1:0", Config: config, Jobs: jobs, Schedules: schedules, Ticks: schedules,
-		Output: w.bucket(contract.BucketOutput), Webhooks: w.bucket(contract.BucketWebhooks), Events: st, Signals: st, Dispatch: d, Cron: minutely{}, Log: log,
+		Output: w.bucket(contract.BucketOutput), Webhooks: w.bucket(contract.BucketWebhooks), Events: st, Signals: st, Dispatch: d, Cron: minutely{}, Past: blank{}, Log: log,
 	}
 	for _, c := range change {
 		c(&o)

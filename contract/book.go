@@ -123,11 +123,11 @@ type Totals struct {
 	Latency [Stages]Histogram
 }
 
-// Add puts figures into the totals.
-func (t *Totals) Add(f *Figures) {
-	t.Sums.Add(&f.Sums, 1)
+// Add puts figures into the totals, or with sign -1 takes them out.
+func (t *Totals) Add(f *Figures, sign int64) {
+	t.Sums.Add(&f.Sums, sign)
 	for i := range f.Latency {
-		t.Latency[i].Merge(&f.Latency[i])
+		t.Latency[i].Merge(&f.Latency[i], sign)
 	}
 }
 
@@ -149,6 +149,14 @@ func (t *Totals) Show(s *Stats) {
 	for i := range t.Latency {
 		*s.Latency.Of(Stage(i)) = t.Latency[i].Latency()
 	}
+}
+
+// Point fills in what the totals say of one window of a series.
+func (t *Totals) Point(p *Point) {
+	all := t.Sums.Sum()
+	p.Submitted, p.SucceedJob, p.JobRetry, p.FailedJob = all.Jobs.Submitted, all.SucceedJob, all.JobRetry, all.FailedJob
+	p.Noop, p.Waste = t.Sums.at(CellNoop), t.Sums.Waste()
+	p.Claim, p.Work, p.Overall = t.Latency[StageClaim].Latency(), t.Latency[StageWork].Latency(), t.Latency[StageOverall].Latency()
 }
 
 // SumsBy gives the sums by name, leaving out what holds no job.

@@ -68,13 +68,14 @@ func (h *Histogram) Add(ms, sign int64) {
 	h.total += sign * ms
 }
 
-// Merge puts all of a sketch into h.
-func (h *Histogram) Merge(s *Sketch) {
+// Merge puts a sketch into h, or with sign -1 takes it out.
+func (h *Histogram) Merge(s *Sketch, sign int64) {
 	for i := 0; i+1 < len(s.Buckets); i += 2 {
-		h.counts[s.Buckets[i]] += s.Buckets[i+1]
-		h.count += s.Buckets[i+1]
+		n := sign * s.Buckets[i+1]
+		h.counts[s.Buckets[i]] += n
+		h.count += n
 	}
-	h.total += s.Total
+	h.total += sign * s.Total
 }
 
 // Latency is the histogram's summary.

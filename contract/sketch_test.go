@@ -76,7 +76,7 @@ func TestSketchesSubtractAndMerge(t *testing.T) {
 	extra := rng.Int64N(1e6)
 	left.Add(extra, 1)
 	part := right.Sketch()
-	left.Merge(&part)
+	left.Merge(&part, 1)
 	left.Add(extra, -1)
 	if left != all {
 		t.Error("the parts are not the whole")
@@ -90,7 +90,7 @@ func TestSketchesSubtractAndMerge(t *testing.T) {
 	if err := json.Unmarshal(b, &back); err != nil {
 		t.Fatal(err)
 	}
-	if again.Merge(&back[StageWork]); again != all || len(back[StageQueue].Buckets) > 0 {
+	if again.Merge(&back[StageWork], 1); again != all || len(back[StageQueue].Buckets) > 0 {
 		t.Errorf("read back as another: %s", b)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 
+	"tallyman/aggregator"
 	"tallyman/api"
 	"tallyman/contract"
 	"tallyman/internal/program"
@@ -14,18 +15,21 @@ import (
 
 func main() {
 	var o api.Options
+	var past aggregator.Past
 	p := program.New("api")
 	p.NeedConfig()
 	p.Flags.StringVar(&o.Addr, "addr", api.DefaultAddr, "where to listen")
 	p.Flags.StringVar(&o.TokenFile, "token-file", "", "file with the bearer token to ask for; none is asked for without")
 	p.Flags.IntVar(&o.MaxStreams, "max-streams", api.DefaultMaxStreams, "clients that follow events at a time")
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
+	p.Flags.DurationVar(&past.Retention, "retention", aggregator.DefaultRetention, "the aggregator's, for the stats of a past moment to be the same")
+	p.Flags.IntVar(&past.Most, "replay", aggregator.DefaultReplay, "how many events are read at most for the stats of a past moment")
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
-		return build(ctx, p, o)
+		return build(ctx, p, o, &past)
 	}))
 }
 
-func build(ctx context.Context, p *program.Program, o api.Options) error {
+func build(ctx context.Context, p *program.Program, o api.Options, past *aggregator.Past) error {
 	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput, contract.BucketWebhooks)
 	if err != nil {
 		return err
@@ -41,6 +45,7 @@ func build(ctx context.Context, p *program.Program, o api.Options) error {
 	}
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
 	o.Webhooks = hooks
+	past.Events, o.Past = p.Stream, past
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	srv, err := api.New(o)
 	if err != nil {

@@ -204,7 +204,7 @@ func (w *world) api(context.Context) error {
 	srv, err := api.New(api.Options{
 		Addr: w.o.API, IndexPath: w.p.folder.at("index.db"), Config: w.o.Config, Jobs: w.jobs, Schedules: w.schedules,
 		Ticks: w.schedules, Output: w.output, Webhooks: w.hooks, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
-		Cron: program.Cron(scheduler.Next), Log: w.p.log,
+		Cron: program.Cron(scheduler.Next), Past: &aggregator.Past{Events: w.p.stream}, Log: w.p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --api", err)
