@@ -15,6 +15,7 @@ type books struct {
 	slots   map[pair]int
 	windows windows
 	fresh   []*book // changed, and not known to be in the bucket
+	days    *days   // while they are loaded
 }
 
 // pair is a queue and a type, by their numbers.
@@ -118,6 +119,7 @@ func (b *books) retire(slot int, marks []mark, seq uint64) {
 
 // admit puts in a job from its document; the windows of it were read.
 func (b *books) admit(slot int, marks []mark) {
+	b.days.put(slot, marks)
 	for i := range marks {
 		marks[i].into(&b.total, 1)
 		marks[i].into(&b.list[slot].Totals, 1)
@@ -243,7 +245,7 @@ func (b *books) read(d *contract.Book, queues, types *names) error {
 	return nil
 }
 
-// off counts the sums in which the books differ from their documents.
+// off counts the sums in which the books, all of them loaded, differ from their documents.
 func (b *books) off(docs []contract.Book) (n int) {
 	want := make(map[[2]string]*contract.Totals)
 	for i := range docs {
@@ -266,5 +268,7 @@ func (b *books) off(docs []contract.Book) (n int) {
 			}
 		}
 	}
+	n += b.days.off(b)
+	b.days = nil
 	return n + len(want)
 }

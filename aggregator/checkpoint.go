@@ -49,7 +49,7 @@ func (l *ledger) checkpoint() checkpoint {
 func (c *checkpoint) restore(r rules) (*ledger, error) {
 	l := newLedger(r)
 	l.seq, l.at, l.horizon = c.Seq, milli(c.At), milli(c.Horizon)
-	l.balance = c.Balance
+	l.balance, l.books.days = c.Balance, newDays(l.horizon, r.retention)
 	if err := l.units.read(c.UnitIDs); err != nil {
 		return nil, fmt.Errorf("unit facts: %w", err)
 	}

@@ -34,5 +34,6 @@
 //	inbox.go       from who reads the stream to who folds it
 //	batch.go       one commit
 //	load.go        the ledger from the bucket
+//	days.go        the windows held to the documents, when they are loaded
 //	past.go        the books as they were, from the log
 package aggregator

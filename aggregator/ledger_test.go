@@ -105,6 +105,16 @@ func unpacked(p packed, l *ledger) string {
 // rebuild makes a ledger of another's documents and checkpoint, by way of their bytes.
 func rebuild(t testing.TB, l *ledger) *ledger {
 	t.Helper()
+	back, sums := reload(t, l)
+	if off := back.books.off(sums); off != 0 {
+		t.Fatalf("%d sums differ from those of the documents", off)
+	}
+	return back
+}
+
+// reload makes a ledger of another's documents and checkpoint, and gives what their sums must be.
+func reload(t testing.TB, l *ledger) (back *ledger, sums []contract.Book) {
+	t.Helper()
 	b, err := json.Marshal(l.checkpoint())
 	if err != nil {
 		t.Fatal(err)
@@ -113,11 +123,11 @@ func rebuild(t testing.TB, l *ledger) *ledger {
 	if err := json.Unmarshal(b, &c); err != nil {
 		t.Fatal(err)
 	}
-	back, err := c.restore(l.rules)
+	back, err = c.restore(l.rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sums := reread(t, l, back)
+	sums = reread(t, l, back)
 	for key, doc := range view(t, l) {
 		if _, ok := contract.JobIDOfKey(key); !ok {
 			continue
@@ -130,10 +140,7 @@ func rebuild(t testing.TB, l *ledger) *ledger {
 			t.Fatalf("%s: %v", key, err)
 		}
 	}
-	if off := back.books.off(sums); off != 0 {
-		t.Fatalf("%d sums differ from those of the documents", off)
-	}
-	return back
+	return back, sums
 }
 
 // reread hands every book and window of a ledger to another, by way of their bytes, and gives the books.

@@ -39,7 +39,9 @@ func (b *bent) Commit(ctx context.Context, changes []stream.Change, f stream.Fen
 }
 
 func (b *bent) Each(ctx context.Context, filter string, fn func(stream.Entry) error) error {
-	b.loads.Add(1)
+	if filter == contract.JobKey("*") {
+		b.loads.Add(1)
+	}
 	return b.Bucket.Each(ctx, filter, fn)
 }
 

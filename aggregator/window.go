@@ -13,8 +13,9 @@ import (
 const maxRolled = 4
 
 // maxPages is for how many documents of the books a batch leaves room when one more event is folded. One
-// event changes a handful, unless its voice names another queue for a job that has lived through many windows.
-const maxPages = 256
+// event changes a handful, unless its voice names another queue for a job that has lived through many windows:
+// then some wait for the next commit.
+const maxPages = 64
 
 // windows are the books by time. A mark stands in exactly one window: of a minute, an hour or a day, by how
 // old it is; what gets older is rolled up into the next longer one. So sixty minutes and what else stands
@@ -111,14 +112,18 @@ func (w *windows) put(slot int, m *mark, sign int64, seq uint64) {
 		}
 		w.last = p
 	}
+	p.put(m, sign)
+	w.note(p, seq)
+}
+
+func (p *page) put(m *mark, sign int64) {
 	if m.key < firstStage {
 		p.add(m.key, sign*m.n)
-	} else {
-		stage := m.key - firstStage
-		p.add(firstTotal+stage, sign*m.n)
-		p.add(firstBucket+stage*contract.SketchBuckets+key(contract.SketchBucket(m.n)), sign)
+		return
 	}
-	w.note(p, seq)
+	stage := m.key - firstStage
+	p.add(firstTotal+stage, sign*m.n)
+	p.add(firstBucket+stage*contract.SketchBuckets+key(contract.SketchBucket(m.n)), sign)
 }
 
 var minuteMS = contract.Minute.Length().Milliseconds()
@@ -162,6 +167,7 @@ var spans = contract.Spans()
 func (p *page) add(k key, n int64) {
 	i, found := slices.BinarySearch(p.keys, k)
 	switch {
+	case n == 0: // a stage that took no time
 	case !found:
 		p.keys, p.counts = slices.Insert(p.keys, i, k), slices.Insert(p.counts, i, n)
 	case p.counts[i]+n == 0:

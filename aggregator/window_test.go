@@ -201,3 +201,23 @@ func text(v any) string {
 	}
 	return string(b)
 }
+
+// A window that somebody altered shows when it is loaded, as long as the documents tell what it must be.
+func TestAnAlteredWindowShows(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(8)
+	a.years(40)
+	l := fill(newLedger(testRules), a.check(t))
+	for _, c := range []struct {
+		days int
+		off  int
+	}{{0, 1}, {29, 1}, {40, 0}} {
+		at := contract.Day.Begin(l.horizon - int64(c.days)*contract.Day.Length().Milliseconds())
+		l.books.windows.put(1, &mark{at, 1, key(contract.CellSucceedJob)}, 1, l.seq)
+		back, sums := reload(t, l)
+		if off := back.books.off(sums); off != c.off {
+			t.Errorf("%d days ago: %d sums are off, want %d", c.days, off, c.off)
+		}
+		l.books.windows.put(1, &mark{at, 1, key(contract.CellSucceedJob)}, -1, l.seq)
+	}
+}
