@@ -77,6 +77,7 @@ const (
 	MaxAttempts     = 32 // of one unit; a 33rd pod closes it failed
 	MaxNameBytes    = 253
 	MaxDurationMS   = 1 << 40 // 34 years: a limit, not a promise
+	MaxRequest      = 1 << 30 // of millicores or MiB: likewise
 
 	typePrefix      = "dev.tallyman.job."
 	typeVersion     = ".v1"
@@ -106,6 +107,10 @@ type Event struct {
 	Namespace string
 	Name      string // of the Kubernetes Job
 	Node      string
+
+	MadeAt     Time // of the unit: when its Kubernetes Job was made
+	Millicores int  // that the attempt's pod requests; 0: none, or not known
+	MiB        int  // likewise, memory
 
 	Reason     Reason
 	ExitCode   *int
@@ -199,6 +204,9 @@ func (e *Event) writeData(w *writer) {
 	w.text("namespace", e.Namespace)
 	w.text("name", e.Name)
 	w.text("node", e.Node)
+	w.time("madeAt", e.MadeAt)
+	w.number("millicores", e.Millicores)
+	w.number("mib", e.MiB)
 	w.text("reason", string(e.Reason))
 	if e.ExitCode != nil {
 		w.integer("exitCode", *e.ExitCode)
@@ -314,6 +322,9 @@ func (e *Event) readData(d *object) {
 	e.Namespace = d.word("namespace", false, nameForm)
 	e.Name = d.word("name", false, nameForm)
 	e.Node = d.word("node", false, nameForm)
+	e.MadeAt = d.time("madeAt", false)
+	e.Millicores = d.integerOr0("millicores", 0, MaxRequest)
+	e.MiB = d.integerOr0("mib", 0, MaxRequest)
 	e.readOutcome(d)
 }
 

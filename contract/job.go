@@ -77,6 +77,9 @@ type JobRun struct {
 	EndedAt     Time         `json:"endedAt,omitzero"`
 	Outcome     Outcome      `json:"outcome,omitempty"`
 	Reason      Reason       `json:"reason,omitempty"`
+	MadeAt      Time         `json:"madeAt,omitzero"`      // of its unit: when Kubernetes made it
+	Millicores  int          `json:"millicores,omitempty"` // that each attempt requests, where that is known
+	MiB         int          `json:"mib,omitempty"`
 	TaskSeq     uint64       `json:"taskSeq,omitempty"` // the event that carries the task
 	OutcomeSeq  uint64       `json:"outcomeSeq,omitempty"`
 	SaidBy      Source       `json:"saidBy,omitempty"` // whose words of the outcome stand

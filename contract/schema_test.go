@@ -246,7 +246,7 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		Infrastructure: OOMKilled, EndingSeq: 5, SaidBy: SourceBridge,
 	}
 	run := JobRun{
-		Run: 1, SubmittedAt: now, QueuedAt: now, EndedAt: now, Outcome: OutcomeFailed, Reason: Panic, TaskSeq: 1,
+		Run: 1, SubmittedAt: now, QueuedAt: now, MadeAt: now, Millicores: 1, MiB: 1, EndedAt: now, Outcome: OutcomeFailed, Reason: Panic, TaskSeq: 1,
 		OutcomeSeq: 6, SaidBy: SourceBridge, Attempts: []JobAttempt{attempt, {Attempt: 2}},
 	}
 	least := Job{

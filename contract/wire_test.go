@@ -34,6 +34,9 @@ type eventData struct {
 	Namespace   string          `json:"namespace,omitempty"`
 	Name        string          `json:"name,omitempty"`
 	Node        string          `json:"node,omitempty"`
+	MadeAt      Time            `json:"madeAt,omitzero"`
+	Millicores  int             `json:"millicores,omitempty"`
+	MiB         int             `json:"mib,omitempty"`
 	Reason      Reason          `json:"reason,omitempty"`
 	ExitCode    *int            `json:"exitCode,omitempty"`
 	Message     string          `json:"message,omitempty"`
@@ -57,6 +60,7 @@ func TestEncodeIsEncodingJSON(t *testing.T) {
 				Queue: e.Queue, Type: e.Type, JobID: e.JobID, Run: e.Run, Attempt: e.Attempt,
 				SubmittedAt: e.SubmittedAt, Task: e.Task, Unit: e.Unit, Pod: e.Pod, PodName: e.PodName,
 				Receipt: e.Receipt, Cluster: e.Cluster, Namespace: e.Namespace, Name: e.Name, Node: e.Node,
+				MadeAt: e.MadeAt, Millicores: e.Millicores, MiB: e.MiB,
 				Reason: e.Reason, ExitCode: e.ExitCode, Message: e.Message, Tail: e.Tail, Result: e.Result,
 				DurationMS: e.DurationMS,
 			},

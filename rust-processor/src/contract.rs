@@ -84,3 +84,5 @@ pub const MAX_DEPTH: i64 = 512;
 pub const MAX_FIELDS: usize = 128;
 /// The longest work that a duration can tell, in milliseconds.
 pub const MAX_DURATION_MS: i64 = 1 << 40;
+/// Of millicores or MiB that a pod requests.
+pub const MAX_REQUEST: i64 = 1 << 30;

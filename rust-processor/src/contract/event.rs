@@ -8,7 +8,7 @@ use super::object::Object;
 use super::time::Time;
 use super::words::{Kind, Reason, Source};
 use super::{
-    HIGHEST_ATTEMPT, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
+    HIGHEST_ATTEMPT, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_REQUEST,
     MAX_RESULT_BYTES, MAX_RUN, MAX_TAIL_BYTES, MAX_TOKEN, names, text,
 };
 
@@ -96,6 +96,15 @@ pub struct Data {
     /// How long the attempt worked.
     #[serde(skip_serializing_if = "is_zero")]
     pub duration_ms: i64,
+    /// When the unit's Kubernetes Job was made; only the bridge knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_at: Option<Time>,
+    /// What the attempt's pod requests of a processor; 0: nothing, or not known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub millicores: i64,
+    /// What the attempt's pod requests of memory, likewise.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mib: i64,
 }
 
 #[derive(Serialize)]
@@ -256,6 +265,9 @@ impl Data {
         data.namespace = d.label("namespace", false, MAX_NAME_BYTES);
         data.name = d.label("name", false, MAX_NAME_BYTES);
         data.node = d.label("node", false, MAX_NAME_BYTES);
+        data.made_at = d.time("madeAt", false);
+        data.millicores = d.optional_integer("millicores", 0, MAX_REQUEST).unwrap_or_default();
+        data.mib = d.optional_integer("mib", 0, MAX_REQUEST).unwrap_or_default();
         data.read_outcome(d, kind);
         data
     }
