@@ -71,6 +71,9 @@ func (w *writer) run(r *run, before string) {
 		w.word("outcome", string(outcomeWords[ended.kind]))
 		w.word("reason", string(ended.reason.word()))
 	}
+	w.time("madeAt", r.unit.made)
+	w.number("millicores", uint64(r.unit.millicores))
+	w.number("mib", uint64(r.unit.mib))
 	w.number("taskSeq", r.task)
 	if ended.kind != endNone {
 		w.number("outcomeSeq", ended.seq)
@@ -191,6 +194,7 @@ func (j *job) read(d *contract.Job, queues, types *names) error {
 func (r *run) read(d *contract.JobRun) {
 	*r = run{
 		number: d.Run, submitted: milli(d.SubmittedAt), queued: milli(d.QueuedAt), task: d.TaskSeq,
+		unit:     unit{milli(d.MadeAt), d.Millicores, d.MiB},
 		attempts: grow(r.attempts, len(d.Attempts)),
 	}
 	for i := range d.Attempts {

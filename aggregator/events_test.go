@@ -105,6 +105,10 @@ func (a *author) chaos(jobs, events int) {
 		if a.rng.IntN(4) > 0 || kind == contract.AttemptFailed || kind == contract.Failed {
 			e.Reason = contract.Reasons()[a.rng.IntN(len(contract.Reasons()))]
 		}
+		if a.rng.IntN(3) == 0 {
+			e.MadeAt = contract.At(epoch.Add(time.Duration(a.rng.IntN(100_000)) * time.Millisecond))
+			e.Millicores, e.MiB = 250*a.rng.IntN(3), 64*a.rng.IntN(3)
+		}
 		e.Queue, e.Type = queues[n%len(queues)], types[n%len(types)]
 		if a.rng.IntN(20) == 0 { // a voice that names another queue or type
 			e.Queue, e.Type = queues[a.rng.IntN(len(queues))], types[a.rng.IntN(len(types))]

@@ -26,8 +26,20 @@ type run struct {
 	number            int
 	submitted, queued int64
 	task              uint64 // the first event that carries the task
+	unit              unit
 	end               ending // endCancelled or endFailed; none where an attempt succeeded
 	attempts          []attempt
+}
+
+// unit is what the bridge knows of the Kubernetes Job that owns a run.
+type unit struct {
+	made            int64 // when it was made
+	millicores, mib int   // that each of its pods requests; 0: nothing, or not known
+}
+
+func (u *unit) join(o *unit) {
+	u.made = earlier(u.made, o.made)
+	u.millicores, u.mib = max(u.millicores, o.millicores), max(u.mib, o.mib)
 }
 
 type attempt struct {
@@ -67,6 +79,7 @@ type fact struct {
 	reason       reason
 	source       source
 	seq          uint64
+	unit         unit
 }
 
 // infrastructure tells whether this is what only Kubernetes knows, said by the one who asks it.
@@ -164,6 +177,7 @@ func (a *attempt) join(f *fact) {
 }
 
 func (r *run) join(f *fact) {
+	r.unit.join(&f.unit)
 	switch f.kind {
 	case contract.Submitted:
 		if r.submitted == 0 || f.seq < r.task {

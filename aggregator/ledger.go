@@ -116,9 +116,18 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 	}
 	l.foldJob(e, &fact{
 		kind: e.Kind, run: e.Run, attempt: e.Attempt, at: at, submitted: notAfter(e.SubmittedAt, stored),
-		reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq,
+		reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq, unit: unitOf(e, at),
 	})
 	return l.touched
+}
+
+// unitOf is what an event says of its unit, which cannot have been made after it.
+func unitOf(e *contract.Event, at int64) unit {
+	u := unit{millicores: e.Millicores, mib: e.MiB}
+	if !e.MadeAt.IsZero() {
+		u.made = max(1, min(e.MadeAt.UnixMilli(), at))
+	}
+	return u
 }
 
 // notAfter is a time in milliseconds: never later than the stream stored its event, whatever a writer's

@@ -327,7 +327,10 @@ func TestAJobThatIsToGoIsLate(t *testing.T) {
 func TestStagesAndWasteAreTimed(t *testing.T) {
 	t.Parallel()
 	id, a := testID(1), newAuthor(1)
+	made := event(id, 1, 1, contract.Claimed, 1.040)
+	made.Source, made.MadeAt, made.Millicores, made.MiB = contract.SourceBridge, contract.At(epoch.Add(1025*time.Millisecond)), 500, 2000
 	for _, e := range []*contract.Event{
+		made, // unit: 15 ms, boot: 5 ms; waste: half a core and 2000 MiB
 		event(id, 1, 0, contract.Submitted, 1),
 		event(id, 1, 0, contract.Queued, 1.010),        // queue: 10 ms
 		event(id, 1, 1, contract.Claimed, 1.030),       // claim: 20 ms
@@ -351,13 +354,15 @@ func TestStagesAndWasteAreTimed(t *testing.T) {
 	h.Add(3015, 1)
 	overall := h.Latency().P50
 	want := contract.Latencies{
-		Queue: of(1, 0.010, 0.010), Claim: of(1, 0.020, 0.020), Start: of(3, 0.003, 0.003), Work: of(3, 0.012, 0.012),
+		Queue: of(1, 0.010, 0.010), Unit: of(1, 0.015, 0.015), Boot: of(1, 0.005, 0.005), Claim: of(1, 0.020, 0.020), Start: of(3, 0.003, 0.003), Work: of(3, 0.012, 0.012),
 		Overall: of(1, overall, 3.015),
 	}
 	if d := cmp.Diff(want, s.Latency); d != "" {
 		t.Error(d)
 	}
-	if want := (contract.Waste{AttemptSeconds: 1.030, WorkSeconds: 0.015}); s.Waste != want {
+	if want := (contract.Waste{
+		AttemptSeconds: 1.030, WorkSeconds: 0.015, CPUSeconds: 0.514, MemoryMiBSeconds: 2060, Known: 3,
+	}); s.Waste != want {
 		t.Errorf("waste %+v, want %+v", s.Waste, want)
 	}
 }

@@ -11,7 +11,8 @@ type packed string
 const (
 	hasFirst  = 1 << 0 // submitted of a run, claimed of an attempt
 	hasSecond = 1 << 1 // queued of a run, started of an attempt
-	hasInfra  = 1 << 2
+	hasInfra  = 1 << 2 // of an attempt
+	hasUnit   = 1 << 2 // of a run
 	endShift  = 3
 )
 
@@ -50,6 +51,9 @@ func (w *packer) run(r *run) {
 	if r.queued != 0 {
 		flags |= hasSecond
 	}
+	if r.unit != (unit{}) {
+		flags |= hasUnit
+	}
 	w.b = binary.AppendUvarint(w.b, uint64(r.number))
 	w.b = append(w.b, flags)
 	if r.submitted != 0 {
@@ -58,6 +62,11 @@ func (w *packer) run(r *run) {
 	}
 	if r.queued != 0 {
 		w.b = binary.AppendVarint(w.b, r.queued-w.time)
+	}
+	if r.unit != (unit{}) {
+		w.b = binary.AppendVarint(w.b, r.unit.made-w.time) // where it is absent, the time before the first
+		w.b = binary.AppendUvarint(w.b, uint64(r.unit.millicores))
+		w.b = binary.AppendUvarint(w.b, uint64(r.unit.mib))
 	}
 	w.ending(&r.end)
 	w.b = binary.AppendUvarint(w.b, uint64(len(r.attempts)))
@@ -156,6 +165,9 @@ func (u *unpacker) run(r *run) {
 	}
 	if flags&hasSecond != 0 {
 		r.queued = u.time + u.signed()
+	}
+	if flags&hasUnit != 0 {
+		r.unit = unit{u.time + u.signed(), int(u.unsigned()), int(u.unsigned())}
 	}
 	u.ending(&r.end, flags)
 	r.attempts = grow(r.attempts, int(u.unsigned()))

@@ -65,7 +65,12 @@ func (t *tally) count(j *job) {
 func (t *tally) countRun(r *run) {
 	ended := r.ended()
 	t.sample(contract.StageQueue, r.submitted, r.queued)
-	t.sample(contract.StageClaim, r.queued, r.claimed())
+	claimed := r.claimed()
+	t.sample(contract.StageClaim, r.queued, claimed)
+	if r.unit.made != 0 {
+		t.sample(contract.StageUnit, r.queued, r.unit.made)
+		t.sample(contract.StageBoot, r.unit.made, claimed)
+	}
 	failed := int64(0) // when the last attempt failed
 	for i := range r.attempts {
 		if t.countAttempt(r, i, ended) {
@@ -115,6 +120,7 @@ func (t *tally) countAttempt(r *run, i int, ended *ending) bool {
 		t.add(contract.CellWorkMS, took, at)
 	default:
 		t.add(contract.CellWasteMS, took, at)
+		t.requests(&r.unit, took, at)
 	}
 	t.add(contract.CellAttempts, 1, at)
 	if a.number > 1 {
@@ -127,6 +133,16 @@ func (t *tally) countAttempt(r *run, i int, ended *ending) bool {
 	t.add(contract.CellFailedJob, 1, at)
 	t.reason(a.end.reason, at)
 	return true
+}
+
+// requests counts what an attempt that led to nothing kept from others, where that is known.
+func (t *tally) requests(u *unit, took, at int64) {
+	if u.millicores == 0 && u.mib == 0 {
+		return
+	}
+	t.add(contract.CellWasteCPU, int64(u.millicores)*took/1000, at)
+	t.add(contract.CellWasteMemory, int64(u.mib)*took/1000, at)
+	t.add(contract.CellWasteKnown, 1, at)
 }
 
 var attemptCells = [...]contract.Cell{
