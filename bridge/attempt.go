@@ -18,6 +18,7 @@ func (v *View) event(kind contract.Kind, attempt int, at contract.Time) contract
 		Queue: c.Queue, Type: c.Type, JobID: c.JobID, Run: c.Run, SubmittedAt: c.SubmittedAt,
 		Unit: c.Unit, Cluster: c.Cluster, Namespace: c.Namespace, Name: c.Name,
 	}
+	v.ofUnit(&e, v.attempt(attempt))
 	if kind.OfRun() {
 		return e
 	}
@@ -74,7 +75,7 @@ func (v *View) attemptFacts(n int) []contract.Event {
 		return v.unseenAttempt(n)
 	}
 	var say []contract.Event
-	if f.end != alive && !f.claimed || f.claimed && v.Again {
+	if f.end != alive && !f.claimed || f.claimed && v.Again || v.made(n, f) {
 		say = append(say, v.event(contract.Claimed, n, firstOf(f.began, f.at)))
 	}
 	if e, ok := v.ending(n, f); ok {

@@ -11,6 +11,7 @@
 //	judge.go        the pure function: (Kubernetes Job, Pods, claim, now) to facts and record changes
 //	closing.go      how an open claim is closed, and what a closed one still has to say
 //	attempt.go      what is said of each attempt
+//	unit.go         when a unit was made, and what its pods keep from others
 //	fate.go         what became of one pod
 //	reason.go       Kubernetes' many words to the closed set of reasons
 //	job.go          the conditions of a Kubernetes Job, in any order

@@ -128,7 +128,11 @@ func fact(t *testing.T, e contract.Event) string {
 	if e.JobID == "" {
 		id = strings.Replace(e.ID(), e.Unit, "UNIT", 1)
 	}
-	return fmt.Sprintf("%s reason=%s exit=%s at=%s pod=%s%s", id, e.Reason, exit(e.ExitCode), clock(e.Time), e.PodName, tail(e.Message, e.Result))
+	s := fmt.Sprintf("%s reason=%s exit=%s at=%s pod=%s%s", id, e.Reason, exit(e.ExitCode), clock(e.Time), e.PodName, tail(e.Message, e.Result))
+	if e.Kind == contract.Claimed && !e.MadeAt.IsZero() {
+		s += fmt.Sprintf(" made=%s requests=%dm,%dMi", clock(e.MadeAt), e.Millicores, e.MiB)
+	}
+	return s
 }
 
 func exit(code *int) string {
