@@ -134,7 +134,7 @@ func TestEveryAnswerIsJSONWhereItIsAskedFor(t *testing.T) {
 	id := w.post("process-data", `{"records":10,"failureRate":1}`)
 	w.ended(id)
 	for _, args := range [][]string{
-		{"get", id}, {"list"}, {"list", "--state", "failed", "--limit", "1"}, {"stats"}, {"events", id}, {"logs", id},
+		{"get", id}, {"list"}, {"list", "--state", "failed", "--limit", "1"}, {"stats"}, {"stats", "--since", "1h", "--step", "hour"}, {"events", id}, {"logs", id},
 		{"submit"}, {"submit", "--key", "k"}, {"version"},
 	} {
 		got := tallyman(t, append(args, "-o", "json", "--server", w.API)...)
