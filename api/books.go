@@ -60,7 +60,7 @@ func (b *books) show(value []byte) error {
 	defer b.mu.Unlock()
 	b.shown = s
 	for key, d := range b.waiting {
-		if d == nil || d.Span != "" && d.Sums == (contract.Sums{}) { // rolled up
+		if d == nil || d.Span != "" && d.Empty() { // rolled up
 			delete(b.kept, key)
 		} else {
 			b.kept[key] = d

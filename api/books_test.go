@@ -162,6 +162,13 @@ func TestBooksFollowTheBucket(t *testing.T) {
 	if got, _ := s.b.answer(slice{since: noon.Add(-10 * time.Minute).UnixMilli()}); got.Jobs.Submitted != 0 {
 		t.Errorf("a window that was rolled up still counts: %+v", got.Jobs)
 	}
+	waited := *empty // in which nothing was counted but how long something took
+	waited.Latency[contract.StageQueue] = contract.Sketch{Total: 5, Buckets: []int64{5, 1}}
+	s.take(&waited)
+	s.show()
+	if got, _ := s.b.answer(slice{since: noon.Add(-10 * time.Minute).UnixMilli()}); got.Latency.Queue.Count != 1 {
+		t.Errorf("a window with a latency alone does not count: %+v", got.Latency)
+	}
 	if err := s.b.take(stream.Entry{Key: empty.Key(), Value: []byte(`{"sums":{"nope":1}}`)}); err == nil {
 		t.Error("a book that cannot be read was taken")
 	}

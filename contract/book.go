@@ -25,6 +25,16 @@ type Figures struct {
 	Latency Sketches `json:"latency"`
 }
 
+// Empty tells whether nothing is counted.
+func (f *Figures) Empty() bool {
+	for i := range f.Latency {
+		if len(f.Latency[i].Buckets) > 0 || f.Latency[i].Total != 0 {
+			return false
+		}
+	}
+	return f.Sums == Sums{}
+}
+
 // Limits of the books. A configuration has far fewer queues with types; the rest, which only a writer of
 // nonsense could bring about, share one book.
 const (
