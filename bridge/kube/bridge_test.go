@@ -136,7 +136,7 @@ func said(t *testing.T, s *stream.Stream) (ids []string) {
 
 // ofBoth is what is said of one unit whose three attempts failed and of another that was removed.
 var ofBoth = []string{
-	"1/0/failed", "1/0/failed", "1/1/attempt-failed", "1/1/attempt-failed", "1/1/claimed", "1/2/attempt-failed", "1/3/attempt-failed",
+	"1/0/failed", "1/0/failed", "1/1/attempt-failed", "1/1/attempt-failed", "1/1/claimed", "1/1/claimed", "1/2/attempt-failed", "1/3/attempt-failed",
 }
 
 func sorted(ids []string) []string {
