@@ -89,7 +89,7 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 			t.Errorf("%s panicked", name)
 		}
 	}
-	t.Logf("jobs %+v, attempts %+v, %d readings", s.Jobs, s.Attempts, l.readings)
+	t.Logf("%d faults, %d events trimmed; jobs %+v, attempts %+v, units %+v, %d readings of the stats", len(p), w.trimmed, s.Jobs, s.Attempts, s.Units, l.readings)
 }
 
 func (l *load) told(id string) job {

@@ -17,7 +17,6 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
-	"tallyman/bridge"
 	"tallyman/contract"
 	"tallyman/internal/dev"
 	"tallyman/internal/localkube"
@@ -25,7 +24,6 @@ import (
 	"tallyman/internal/queue"
 	"tallyman/internal/service"
 	"tallyman/internal/sqslocal"
-	"tallyman/internal/stream"
 )
 
 // partVariable says which program this binary is, in the place of a test.
@@ -56,9 +54,11 @@ func TestMain(m *testing.M) {
 	signal.Ignore(syscall.SIGXFSZ) // a full disk is an error of write
 	var p part
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	ctx, cancel := service.WithSignals(context.Background())
+	defer cancel()
 	err := json.Unmarshal([]byte(text), &p)
 	if err == nil {
-		err = p.run(context.Background(), log)
+		err = p.run(ctx, log)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, p.Name, err)
@@ -69,10 +69,13 @@ func TestMain(m *testing.M) {
 func (p *part) run(ctx context.Context, log *slog.Logger) error {
 	switch p.Name {
 	case "nats":
-		if _, err := natslocal.Start(natslocal.Options{Addr: p.Addr, Dir: p.Dir, Log: log}); err != nil {
+		s, err := natslocal.Start(natslocal.Options{Addr: p.Addr, Dir: p.Dir, Log: log})
+		if err != nil {
 			return err
 		}
-		return obey(func(orders) {})
+		<-ctx.Done()
+		s.Stop()
+		return nil
 	case "sqs":
 		return p.sqs(ctx, log)
 	case "kube":
@@ -130,24 +133,9 @@ func (p *part) sqs(ctx context.Context, log *slog.Logger) error {
 	return srv.Run(ctx)
 }
 
-// kube is a node with KEDA and Kubernetes on it, and the bridge beside it, joined as `tallyman dev` joins them.
+// kube is KEDA and Kubernetes with one node, on which the pods run, and its API server.
 func (p *part) kube(ctx context.Context, log *slog.Logger) error {
 	config, err := service.LoadConfig(p.Config)
-	if err != nil {
-		return err
-	}
-	s, err := stream.Connect(ctx, stream.Options{URL: p.NATS, Name: "bridge", Log: log})
-	if err != nil {
-		return err
-	}
-	if err := s.Ensure(ctx, stream.DefaultSettings()); err != nil {
-		return err
-	}
-	claims, err := s.Bucket(ctx, contract.BucketClaims)
-	if err != nil {
-		return err
-	}
-	ledger, err := s.Bucket(ctx, contract.BucketJobs)
 	if err != nil {
 		return err
 	}
@@ -159,18 +147,13 @@ func (p *part) kube(ctx context.Context, log *slog.Logger) error {
 	go func() { _ = obey(func(o orders) { clock.off.Store(int64(o.Clock)) }) }()
 	k, err := localkube.New(localkube.Options{
 		Dir: p.Dir, Processor: p.Processor, Queues: kubeQueues(&config, client), Env: p.podEnv(),
-		Cluster: "chaos", BackoffScale: 0.01, Grace: 2 * time.Second, Clock: clock, Log: log,
+		Cluster: cluster, Namespace: namespace, BackoffScale: 0.01, Grace: 2 * time.Second, Clock: clock, Log: log,
 	})
 	if err != nil {
 		return err
 	}
-	br, err := bridge.New(bridge.Options{
-		Cluster: "chaos", Namespaces: []string{"default"}, Kubernetes: k, Claims: claims, Events: s, Ledger: ledger, Log: log,
-	})
-	if err != nil {
-		return err
-	}
-	return service.Run(ctx, log, service.Part{Name: "bridge", Run: br.Run}, service.Part{Name: "localkube", Run: k.Run})
+	server := service.Part{Name: "apiserver", Run: func(ctx context.Context) error { return newAPIServer(k).run(ctx, p.Addr) }}
+	return service.Run(ctx, log, server, service.Part{Name: "localkube", Run: k.Run})
 }
 
 func kubeQueues(c *contract.Config, client *queue.Client) []localkube.Queue {

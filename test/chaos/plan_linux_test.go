@@ -44,10 +44,12 @@ func (p plan) String() string {
 }
 
 const (
-	faultsOfAPlan = 7
+	faultsOfAPlan = 9
 	// raging is how long faults begin, and the load lasts.
-	raging      = 5 * time.Second
+	raging = 5 * time.Second
+	// longest a fault lasts; one of five lasts longer than leases and the patience of pods.
 	longest     = 2500 * time.Millisecond
+	longestEver = 7 * time.Second
 	mostOff     = 5 * time.Second
 	granularity = 10 * time.Millisecond
 )
@@ -57,7 +59,7 @@ var kinds = []struct {
 	what string
 	whom []string
 }{
-	{"kill", programs}, {"kill", programs}, {"pause", programs}, {"link", wires}, {"link", wires}, {"link", wires},
+	{"kill", programs}, {"kill", programs}, {"stop", programs}, {"pause", programs}, {"pause", programs}, {"link", wires}, {"link", wires}, {"link", wires},
 	{"pod", []string{"claim", "run", "any", "stop"}}, {"pod", []string{"claim", "run", "any", "stop"}},
 	{"sqs", []string{"sqs"}}, {"sqs", []string{"sqs"}}, {"disk", []string{"nats", "sqs"}},
 	{"clock", []string{"sqs", "kube"}}, {"trim", []string{"nats"}},
@@ -70,6 +72,9 @@ func newPlan(seed uint64) plan {
 	for range 1 + r.IntN(faultsOfAPlan) {
 		k := kinds[r.IntN(len(kinds))]
 		f := fault{what: k.what, whom: k.whom[r.IntN(len(k.whom))], at: some(r, raging), long: some(r, longest)}
+		if r.IntN(5) == 0 {
+			f.long = some(r, longestEver)
+		}
 		switch f.what {
 		case "link":
 			modes := []mode{slow, mute, mute, deaf, cut}

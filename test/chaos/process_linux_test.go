@@ -49,6 +49,9 @@ type process struct {
 	deaths int    // not on purpose
 }
 
+// retirement is how long a program may take to end.
+const retirement = 4 * time.Second
+
 // restartAfter is what Kubernetes would wait for at least.
 const restartAfter = 100 * time.Millisecond
 
@@ -124,6 +127,23 @@ func (p *process) end(over bool) {
 	}
 	_ = cmd.Process.Kill() // it may have ended
 	<-exited
+}
+
+// retire ends the life of now as Kubernetes ends a pod: it may put its things in order first, for a while.
+func (p *process) retire() {
+	p.mu.Lock()
+	p.down = true
+	cmd, exited := p.cmd, p.exited
+	p.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-exited:
+	case <-time.After(retirement):
+		p.kill()
+	}
 }
 
 // signal sends one to the life of now, if there is one.

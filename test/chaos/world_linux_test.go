@@ -22,19 +22,27 @@ import (
 	"tallyman/internal/testenv"
 )
 
-const region = "us-east-1"
+// Names that all programs of a world agree on.
+const (
+	region    = "us-east-1"
+	cluster   = "chaos"
+	namespace = "default"
+)
 
 // programs of a world. Pods come and go beside them.
-var programs = []string{"nats", "sqs", "kube", "api", "scheduler", "aggregator", "aggregator2"}
+var programs = []string{"nats", "sqs", "kube", "api", "scheduler", "scheduler2", "bridge", "aggregator", "aggregator2"}
+
+// mains are those of them that are built by scripts/build; the others are parts of this binary.
+var mains = []string{"api", "scheduler", "scheduler2", "bridge", "aggregator", "aggregator2"}
 
 // wires between them: who speaks, and to whom.
 var wires = []string{
-	"client>api", "api>nats", "api>sqs", "scheduler>nats", "scheduler>sqs", "aggregator>nats", "aggregator2>nats",
-	"kube>nats", "kube>sqs", "pods>nats", "pods>sqs",
+	"client>api", "api>nats", "api>sqs", "scheduler>nats", "scheduler>sqs", "scheduler2>nats", "scheduler2>sqs",
+	"aggregator>nats", "aggregator2>nats", "bridge>nats", "bridge>kube", "kube>sqs", "pods>nats", "pods>sqs",
 }
 
 // ports of a world, on its own address.
-var ports = map[string]int{"nats": 4222, "sqs": 9324, "api": 8080}
+var ports = map[string]int{"nats": 4222, "sqs": 9324, "api": 8080, "kube": 6443}
 
 // world is one seed's.
 type world struct {
@@ -129,8 +137,12 @@ func (w *world) configure() {
 			w.t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(w.folder("config.yaml"), b, 0o600); err != nil {
-		w.t.Fatal(err)
+	kubeconfig := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","users":[{"name":"u","user":{}}],
+"clusters":[{"name":"k","cluster":{"server":"http://%s"}}],"contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}]}`, w.over("bridge>kube"))
+	for name, text := range map[string]string{"config.yaml": string(b), "kubeconfig": kubeconfig} {
+		if err := os.WriteFile(w.folder(name), []byte(text), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
@@ -145,7 +157,7 @@ func (w *world) dress() {
 	}
 	for _, name := range []string{"nats", "sqs", "kube"} {
 		b, err := json.Marshal(part{
-			Name: name, Dir: w.folder(name), Addr: w.at(name), NATS: "nats://" + w.over("kube>nats"), SQS: "http://" + w.over("kube>sqs"),
+			Name: name, Dir: w.folder(name), Addr: w.at(name), SQS: "http://" + w.over("kube>sqs"),
 			Pods:   [2]string{"nats://" + w.over("pods>nats"), "http://" + w.over("pods>sqs")},
 			Config: w.folder("config.yaml"), Processor: testenv.Binary(w.t, "processor"),
 		})
@@ -155,13 +167,22 @@ func (w *world) dress() {
 		p := w.processes[name]
 		p.args, p.env = []string{self}, []string{partVariable + "=" + string(b)}
 	}
-	for i, name := range []string{"api", "scheduler", "aggregator", "aggregator2"} {
+	for i, name := range mains {
 		p := w.processes[name]
+		program := strings.TrimRight(name, "2")
 		p.args = []string{
-			testenv.Binary(w.t, strings.TrimRight(name, "2")), "--nats-url", "nats://" + w.over(name+">nats"),
+			testenv.Binary(w.t, program), "--nats-url", "nats://" + w.over(name+">nats"),
 			"--replicas", "1", "--allow-fewer-replicas", "--log", "warn", "--admin", w.admin(i),
 		}
-		if !strings.HasPrefix(name, "aggregator") {
+		switch program {
+		case "api":
+			p.args = append(p.args, "--addr", w.at("api"))
+		case "scheduler":
+			p.args = append(p.args, "--accepted-after", "1s")
+		case "bridge":
+			p.args = append(p.args, "--kubeconfig", w.folder("kubeconfig"), "--cluster", cluster, "--namespaces", namespace, "--lease", "")
+		}
+		if program == "api" || program == "scheduler" {
 			p.args = append(p.args, "--config", w.folder("config.yaml"))
 			p.env = []string{
 				"AWS_ENDPOINT_URL_SQS=http://" + w.over(name+">sqs"), "AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=x",
@@ -169,8 +190,6 @@ func (w *world) dress() {
 			}
 		}
 	}
-	w.processes["api"].args = append(w.processes["api"].args, "--addr", w.at("api"))
-	w.processes["scheduler"].args = append(w.processes["scheduler"].args, "--accepted-after", "1s")
 }
 
 func (w *world) admin(n int) string { return fmt.Sprintf("%s:%d", w.ip, 8100+n) }
@@ -200,7 +219,7 @@ func (w *world) await(what string, ask func() error) {
 func (w *world) awaitReady() {
 	w.t.Helper()
 	w.await("SQS", func() error { return w.get("http://"+w.at("sqs")+"/", nil) })
-	for i := range 4 {
+	for i := range mains {
 		w.await("readiness", func() error { return w.get("http://"+w.admin(i)+"/readyz", nil) })
 	}
 }
@@ -267,6 +286,9 @@ func (w *world) befall(f fault, pick uint64) (mend func()) {
 	switch f.what {
 	case "kill":
 		p.kill()
+		return p.start
+	case "stop":
+		p.retire()
 		return p.start
 	case "pause":
 		p.signal(syscall.SIGSTOP)
