@@ -1,7 +1,7 @@
 # The menu. `make help` lists it; what CI runs, anybody can run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build images test go-test rust-test lint bench fuzz e2e cluster clean
+.PHONY: help run build images test go-test rust-test lint bench fuzz chaos model e2e cluster clean
 ARGS ?=
 TIME ?= 30s
 
@@ -37,6 +37,14 @@ bench: ## Measure everything beside a reference, print a table, write bench.json
 
 fuzz: ## Run every fuzz target for a while (TIME=30s)
 	@scripts/fuzz $(TIME)
+
+chaos: ## Let random faults loose on the real programs (SEEDS=200; SEED=n, the one that failed, again; PARALLEL=4)
+	@scripts/build
+	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') $(if $(SEEDS),TALLYMAN_CHAOS_SEEDS='$(SEEDS)') \
+	  go test -count=1 -timeout 0 -v -parallel $(or $(PARALLEL),4) -run TestChaos ./test/chaos
+
+model: ## Explore the protocol's model in the large (minutes, and gigabytes)
+	@TALLYMAN_MODEL=long go test -count=1 -timeout 2h -v -run TestNothingGoesWrong ./test/model
 
 e2e: ## The tests on a real Kubernetes, made from nothing and gone afterwards (Linux, root; RUN=name for one)
 	@test/cluster/run e2e '$(RUN)'

@@ -1,0 +1,177 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tallyman/contract"
+)
+
+// How many seeds, from which one on, and how many of them at a time.
+const (
+	seedVariable  = "TALLYMAN_TEST_SEED"
+	seedsVariable = "TALLYMAN_CHAOS_SEEDS"
+	fewSeeds      = 4
+)
+
+func numberOf(t *testing.T, variable string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+// Whatever goes wrong, every job that was answered for ends once, and is counted once.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	first, seeds := numberOf(t, seedVariable, 0), numberOf(t, seedsVariable, fewSeeds)
+	switch {
+	case first == 0:
+		first = uint64(time.Now().Unix()) * 1000
+	case os.Getenv(seedsVariable) == "":
+		seeds = 1
+	}
+	for seed := first; seed < first+seeds; seed++ {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
+			tryAgain := fmt.Sprintf("again: make chaos SEED=%d", seed)
+			p := newPlan(seed)
+			w := newWorld(t)
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("%s\nits plan:\n%s", tryAgain, p)
+				}
+			})
+			survive(t, w, p, seed)
+		})
+	}
+}
+
+// survive lets plan and load of a seed loose on a world, mends everything, and judges.
+func survive(t *testing.T, w *world, p plan, seed uint64) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	l := &load{w: w}
+	reading, stop := context.WithCancel(ctx)
+	read := make(chan struct{})
+	go func() { l.readBooks(reading); close(read) }()
+	raged := make(chan struct{})
+	go func() { w.rage(ctx, p, rand.New(rand.NewPCG(seed, 2))); close(raged) }()
+	l.run(ctx, seed)
+	<-raged
+	w.awaitReady()
+	l.rest()
+	stop()
+	<-read
+	var s contract.Stats
+	w.await("the stats", func() error { return w.get("http://"+w.at("api")+"/jobs/stats", &s) })
+	o := &oracle{l: l}
+	for _, fault := range o.judge(s, l.told) {
+		t.Error(fault)
+	}
+	for _, name := range programs {
+		if b, err := os.ReadFile(w.processes[name].log); err == nil && (strings.Contains(string(b), "panic:") || strings.Contains(string(b), "DATA RACE")) {
+			t.Errorf("%s panicked", name)
+		}
+	}
+	t.Logf("%d faults, %d events trimmed; jobs %+v, attempts %+v, units %+v, %d readings of the stats", len(p), w.trimmed, s.Jobs, s.Attempts, s.Units, l.readings)
+}
+
+func (l *load) told(id string) job {
+	var j job
+	l.w.await("job "+id, func() error { return l.w.get("http://"+l.w.at("api")+"/jobs/"+id, &j) })
+	return j
+}
+
+// history is every event of a job, a line each.
+func (l *load) history(id string) string {
+	var h struct {
+		Events []struct {
+			Seq   uint64
+			Event struct {
+				ID, Source string
+				Time       time.Time
+				Data       json.RawMessage
+			}
+		}
+	}
+	l.w.await("the events of job "+id, func() error { return l.w.get("http://"+l.w.at("api")+"/jobs/"+id+"/events", &h) })
+	var s strings.Builder
+	for _, e := range h.Events {
+		data := string(e.Event.Data)
+		fmt.Fprintf(&s, "%5d %s %s %s %.400s\n", e.Seq, e.Event.Time.Format("05.000"), e.Event.ID, e.Event.Source, data)
+	}
+	return s.String()
+}
+
+// rest waits until everything that was promised has ended, and nothing is under way.
+func (l *load) rest() {
+	l.w.t.Helper()
+	for _, p := range l.promises {
+		l.w.await("the end of job "+p.id+" ("+p.words+")", func() error {
+			var j job
+			if err := l.w.get("http://"+l.w.at("api")+"/jobs/"+p.id, &j); err != nil {
+				return err
+			}
+			if j.Run < p.runs || !j.State.Ended() {
+				return fmt.Errorf("%+v, %d runs were granted", j, p.runs)
+			}
+			return nil
+		})
+	}
+	l.w.await("rest", func() error {
+		var s contract.Stats
+		if err := l.w.get("http://"+l.w.at("api")+"/jobs/stats", &s); err != nil {
+			return err
+		}
+		if j := s.Jobs; j.Accepted+j.Queued+j.Running+j.Retrying+s.Attempts.Running > 0 {
+			return fmt.Errorf("%+v, %+v", s.Jobs, s.Attempts)
+		}
+		return nil
+	})
+}
+
+// readBooks reads the stats for as long as ctx lives: they may be old, but they always balance, and never go back.
+func (l *load) readBooks(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		status, b, err := l.ask(ctx, http.MethodGet, "http://"+l.w.at("api")+"/jobs/stats", "", nil)
+		if err != nil || status == http.StatusServiceUnavailable {
+			continue
+		}
+		var s contract.Stats
+		if err := json.Unmarshal(b, &s); err != nil || status != http.StatusOK {
+			l.w.t.Errorf("GET /jobs/stats: %d %s: %v", status, b, err)
+			continue
+		}
+		l.readings++
+		if fault := imbalance(&s); fault != "" {
+			l.w.t.Error(fault)
+		}
+		if s.AsOf.Seq < l.last {
+			l.w.t.Errorf("the books went back from sequence %d to %d", l.last, s.AsOf.Seq)
+		}
+		l.last = s.AsOf.Seq
+	}
+}

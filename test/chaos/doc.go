@@ -1,0 +1,18 @@
+// Package chaos lets a random but seeded plan of faults loose on the real programs under a random load, and
+// holds what became of every job to what its client was told. `make chaos SEEDS=200` runs many seeds,
+// `make chaos SEED=n` one of them again; the plan of a seed that failed is printed with what was wrong.
+//
+// The map, all of it tests and all of it Linux's own (signals, resource limits, the whole of 127/8):
+//
+//	chaos_linux_test.go    the seeds
+//	plan_linux_test.go     a seed's faults: what, whom, when, how long
+//	load_linux_test.go     a seed's clients: what they ask for, and what they are told
+//	oracle_linux_test.go   what must have become of it; it knows nothing of how Tallyman works
+//	world_linux_test.go    the programs of one seed, joined
+//	process_linux_test.go  one program: how it is started, paused, killed, and started again
+//	part_linux_test.go     the programs that this binary is itself: NATS, SQS, and Kubernetes with the bridge
+//	trim_linux_test.go     the stream, cut as its limits cut it
+//	link_linux_test.go     the wire between two programs, which may be slow, lossy or cut
+//
+// Two worlds share nothing: each has an address of its own on the loopback, and a folder of its own.
+package chaos

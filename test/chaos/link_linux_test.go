@@ -1,0 +1,127 @@
+package chaos
+
+import (
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// mode is what a link does to what it carries.
+type mode string
+
+const (
+	whole mode = "whole" // it carries
+	slow  mode = "slow"  // each piece of each connection comes later, so those of two connections change places
+	mute  mode = "mute"  // requests arrive and are obeyed, answers and acknowledgements are lost
+	deaf  mode = "deaf"  // requests are lost
+	cut   mode = "cut"   // nobody is reached
+)
+
+// link is the wire from one program to another.
+type link struct {
+	name, to string
+	listener net.Listener
+
+	mu    sync.Mutex
+	mode  mode
+	conns map[net.Conn]bool
+}
+
+// maxLag is of one piece on a slow link.
+const maxLag = 150 * time.Millisecond
+
+func newLink(t *testing.T, name, at, to string) *link {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &link{name: name, to: to, listener: l, mode: whole, conns: make(map[net.Conn]bool)}
+	go k.serve()
+	t.Cleanup(func() {
+		_ = l.Close()
+		k.set(cut)
+	})
+	return k
+}
+
+func (k *link) serve() {
+	for {
+		c, err := k.listener.Accept()
+		if err != nil {
+			return
+		}
+		go k.carry(c)
+	}
+}
+
+// set changes the mode. Bytes that were lost are missing for ever, so connections end when they are lost no more.
+func (k *link) set(m mode) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if was := k.mode; m == cut || was == mute || was == deaf {
+		for c := range k.conns {
+			_ = c.Close()
+		}
+	}
+	k.mode = m
+}
+
+func (k *link) now() mode {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mode
+}
+
+func (k *link) carry(c net.Conn) {
+	defer c.Close()
+	if k.now() == cut {
+		return
+	}
+	s, err := net.Dial("tcp", k.to)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	k.hold(c, s, true)
+	defer k.hold(c, s, false)
+	var both sync.WaitGroup
+	both.Go(func() { k.pump(s, c, deaf) })
+	both.Go(func() { k.pump(c, s, mute) })
+	both.Wait()
+}
+
+func (k *link) hold(c, s net.Conn, held bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if held {
+		k.conns[c], k.conns[s] = true, true
+		return
+	}
+	delete(k.conns, c)
+	delete(k.conns, s)
+}
+
+// pump carries one direction until either end closes; lossy is the mode in which it carries nothing.
+func (k *link) pump(to, from net.Conn, lossy mode) {
+	defer to.Close()
+	defer from.Close()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		m := k.now()
+		if m == slow {
+			<-time.After(rand.N(maxLag))
+		}
+		if n > 0 && m != lossy {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallyman/contract"
+)
+
+// job is what clients are told of one.
+type job struct {
+	JobID    string
+	State    contract.State
+	Run      int
+	Runs     []runOfJob
+	Attempts []attempt
+}
+
+type runOfJob struct {
+	Run     int
+	Outcome contract.Outcome
+	Reason  contract.Reason
+}
+
+type attempt struct {
+	Run, Attempt int
+	Ending       contract.Ending
+	Reason       contract.Reason
+	ExitCode     *int
+	Unit         string
+}
+
+// oracle judges by what clients were told, and by the traces that the work left. All faults are mended and
+// everything is at rest when it is asked.
+type oracle struct {
+	l     *load
+	found []string
+
+	expected contract.Sum
+}
+
+func (o *oracle) fault(format string, args ...any) {
+	o.found = append(o.found, fmt.Sprintf(format, args...))
+}
+
+// judge gives everything that is wrong.
+func (o *oracle) judge(stats contract.Stats, read func(id string) job) []string {
+	known := make(map[string]bool)
+	for _, p := range o.l.promises {
+		known[p.id] = true
+		j, before := read(p.id), len(o.found)
+		if o.judgeJob(p, &j); len(o.found) > before {
+			o.fault("what was said of job %s:\n%s", p.id, o.l.history(p.id))
+		}
+	}
+	if strangers := stats.Jobs.Submitted - len(known); strangers < 0 || strangers > o.l.unsure {
+		o.fault("%d jobs are known, %d were promised, and of %d more nobody knows", stats.Jobs.Submitted, len(known), o.l.unsure)
+	} else if strangers == 0 {
+		o.judgeBooks(stats)
+	}
+	if b, err := os.ReadFile(filepath.Join(o.l.w.traces(), "overlaps")); err == nil {
+		o.fault("two attempts of a job at the same time: %s", b)
+	}
+	if text := imbalance(&stats); text != "" {
+		o.fault("%s", text)
+	}
+	return o.found
+}
+
+func imbalance(s *contract.Stats) string {
+	j := s.Jobs
+	if sum := j.Accepted + j.Queued + j.Running + j.Retrying + j.Succeeded + j.Failed + j.Cancelled; j.Submitted != sum || !s.Balanced {
+		return fmt.Sprintf("not balanced at %+v: %+v, the states of %+v add up to %d", s.AsOf, s.Balance, j, sum)
+	}
+	return ""
+}
+
+func (o *oracle) judgeJob(p *promise, j *job) {
+	if j.Run != p.runs || len(j.Runs) != p.runs {
+		o.fault("job %s (%s) has run %d of %d, %d were granted", p.id, p.words, j.Run, len(j.Runs), p.runs)
+	}
+	traces := o.traces(p)
+	sums := &o.expected
+	sums.Jobs.Submitted++
+	*sums.Jobs.Of(j.State)++
+	for _, r := range j.Runs {
+		var tries []attempt
+		for _, a := range j.Attempts {
+			if a.Run == r.Run {
+				tries = append(tries, a)
+			}
+		}
+		o.count(r, tries)
+		o.judgeRun(p, r, tries, traces)
+	}
+}
+
+// count adds a run to what the stats must say.
+func (o *oracle) count(r runOfJob, tries []attempt) {
+	s, failed := &o.expected, 0
+	for _, a := range tries {
+		s.Attempts.Total++
+		if a.Attempt > 1 {
+			s.Attempts.Second++
+		}
+		switch a.Ending {
+		case contract.EndingSucceeded:
+			s.Attempts.Succeeded++
+		case contract.EndingDisrupted:
+			s.Attempts.Disrupted++
+		case contract.EndingFailed:
+			s.Attempts.Failed++
+			failed++
+		case contract.EndingSuperseded:
+			s.Attempts.Superseded++
+		}
+	}
+	switch r.Outcome {
+	case contract.OutcomeSucceeded:
+		s.SucceedJob++
+	case contract.OutcomeFailed:
+		s.FailedJob += max(failed, 1)
+		s.JobRetry += max(failed, 1) - 1
+		return
+	}
+	s.FailedJob += failed
+	s.JobRetry += failed
+}
+
+// judgeRun holds one run to what its client was told and to what its work did.
+func (o *oracle) judgeRun(p *promise, r runOfJob, tries []attempt, traces map[string]int) {
+	name := fmt.Sprintf("run %d of job %s (%s)", r.Run, p.id, p.words)
+	units, failed, succeeded, final := make(map[string]bool), 0, 0, false
+	for i, a := range tries {
+		if a.Unit != "" { // its claim was never said, only its end
+			units[a.Unit] = true
+		}
+		final = final || wordOf(p.words, a.Attempt) == "permanent"
+		switch a.Ending {
+		case contract.EndingFailed:
+			failed++
+		case contract.EndingSucceeded:
+			succeeded++
+			if w := wordOf(p.words, a.Attempt); w != "ok" && w != "slow" {
+				o.fault("attempt %d of %s succeeded", a.Attempt, name)
+			}
+			if traces[fmt.Sprintf("done %d %d", r.Run, a.Attempt)] == 0 {
+				o.fault("attempt %d of %s succeeded, and its work never came to its end", a.Attempt, name)
+			}
+		}
+		if a.Attempt != i+1 {
+			o.fault("%s: its attempts are %+v", name, tries)
+		}
+	}
+	killed := 0
+	for unit := range units {
+		killed += o.l.w.killed[unit]
+	}
+	switch {
+	case r.Outcome == contract.OutcomeNone:
+		o.fault("%s has not ended", name)
+	case len(units) > 1:
+		o.fault("%s has %d owners: %+v", name, len(units), tries)
+	case (r.Outcome == contract.OutcomeSucceeded) != (succeeded == 1) || succeeded > 1:
+		o.fault("%s: %s, and %d attempts succeeded", name, r.Outcome, succeeded)
+	case r.Outcome == contract.OutcomeCancelled && !p.tried:
+		o.fault("%s was cancelled, and nobody asked for it", name)
+	case p.barred[r.Run] && (r.Outcome != contract.OutcomeCancelled || len(tries) > 0):
+		o.fault("%s was cancelled before anybody had it: %s, %+v", name, r.Outcome, tries)
+	case r.Outcome == contract.OutcomeFailed && !final && failed+killed < 3 && r.Reason != contract.ClaimError:
+		o.fault("%s failed (%s) after %d failures: %+v", name, r.Reason, failed, tries)
+	}
+}
+
+// wordOf is what an attempt does.
+func wordOf(words string, n int) string {
+	all := strings.Fields(words)
+	return all[min(n, len(all))-1]
+}
+
+// traces counts the lines that the work of a job left. An attempt that began twice had two owners.
+func (o *oracle) traces(p *promise) map[string]int {
+	b, err := os.ReadFile(filepath.Join(o.l.w.traces(), p.id))
+	if err != nil {
+		return nil // nobody ever worked at it
+	}
+	count := make(map[string]int)
+	for _, line := range strings.Split(strings.TrimSpace(string(b)), "\n") {
+		if count[line]++; count[line] > 1 {
+			o.fault("job %s: %q %d times", p.id, line, count[line])
+		}
+	}
+	return count
+}
+
+// judgeBooks compares the stats with the sum of everything that clients were told of each job.
+func (o *oracle) judgeBooks(s contract.Stats) {
+	got := contract.Sum{SucceedJob: s.SucceedJob, JobRetry: s.JobRetry, FailedJob: s.FailedJob, Jobs: s.Jobs, Attempts: s.Attempts}
+	if d := cmp.Diff(o.expected, got); d != "" {
+		o.fault("the stats are not what the jobs add up to (-jobs +stats):\n%s", d)
+	}
+	for name, sum := range map[string]contract.Sum{"queue": s.ByQueue[contract.DefaultQueue], "type": s.ByType["work"]} {
+		sum.Failures = nil
+		if d := cmp.Diff(o.expected, sum); d != "" && o.expected.Jobs.Submitted > 0 {
+			o.fault("the %s's stats are not what the jobs add up to (-jobs +stats):\n%s", name, d)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"tallyman/internal/sqslocal"
+)
+
+// fault is one thing that goes wrong.
+type fault struct {
+	at   time.Duration // after the load began
+	what string
+	whom string
+	long time.Duration // until it is mended
+	sqs  []sqslocal.Fault
+	off  time.Duration // of a clock that is put wrong
+}
+
+func (f fault) String() string {
+	s := fmt.Sprintf("%6s  %-6s %-14s for %s", f.at, f.what, f.whom, f.long)
+	if f.off != 0 {
+		s += fmt.Sprintf(", by %s", f.off)
+	}
+	for _, r := range f.sqs {
+		s += fmt.Sprintf(", kind %d of %q at %.1f", r.Kind, r.Operation, r.Share)
+	}
+	return s
+}
+
+// plan is everything that goes wrong in a world, in the order in which it begins.
+type plan []fault
+
+func (p plan) String() string {
+	lines := make([]string, len(p))
+	for i, f := range p {
+		lines[i] = f.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+const (
+	faultsOfAPlan = 9
+	// raging is how long faults begin, and the load lasts.
+	raging = 5 * time.Second
+	// longest a fault lasts; one of five lasts longer than leases and the patience of pods.
+	longest     = 2500 * time.Millisecond
+	longestEver = 7 * time.Second
+	mostOff     = 5 * time.Second
+	granularity = 10 * time.Millisecond
+)
+
+// kinds of faults, each with whom it may befall; a kind that stands twice is twice as likely.
+var kinds = []struct {
+	what string
+	whom []string
+}{
+	{"kill", programs}, {"kill", programs}, {"stop", programs}, {"pause", programs}, {"pause", programs}, {"link", wires}, {"link", wires}, {"link", wires},
+	{"pod", []string{"claim", "run", "any", "stop"}}, {"pod", []string{"claim", "run", "any", "stop"}},
+	{"sqs", []string{"sqs"}}, {"sqs", []string{"sqs"}}, {"disk", []string{"nats", "sqs"}},
+	{"clock", []string{"sqs", "kube"}}, {"trim", []string{"nats"}},
+}
+
+// newPlan makes the plan that follows from a seed.
+func newPlan(seed uint64) plan {
+	r := rand.New(rand.NewPCG(seed, 1))
+	var p plan
+	for range 1 + r.IntN(faultsOfAPlan) {
+		k := kinds[r.IntN(len(kinds))]
+		f := fault{what: k.what, whom: k.whom[r.IntN(len(k.whom))], at: some(r, raging), long: some(r, longest)}
+		if r.IntN(5) == 0 {
+			f.long = some(r, longestEver)
+		}
+		switch f.what {
+		case "link":
+			modes := []mode{slow, mute, mute, deaf, cut}
+			f.what = string(modes[r.IntN(len(modes))])
+		case "clock":
+			f.off = some(r, 2*mostOff) - mostOff
+		case "sqs":
+			f.sqs = troubles(r)
+		}
+		p = append(p, f)
+	}
+	p = p.withoutTornTrims()
+	slices.SortStableFunc(p, func(a, b fault) int { return cmp.Compare(a.at, b.at) })
+	return p
+}
+
+func some(r *rand.Rand, most time.Duration) time.Duration {
+	return time.Duration(r.Int64N(int64(most/granularity))) * granularity
+}
+
+// troubles is what SQS itself may do.
+func troubles(r *rand.Rand) []sqslocal.Fault {
+	all := []sqslocal.Fault{
+		{Kind: sqslocal.Throttle, Share: 0.7}, {Kind: sqslocal.LimitExceeded, Operation: "ReceiveMessage", Share: 0.7},
+		{Kind: sqslocal.Unavailable, Share: 0.9}, {Kind: sqslocal.Broken, Share: 0.5},
+		{Kind: sqslocal.LoseResponse, Share: 0.5}, {Kind: sqslocal.LoseResponse, Operation: "DeleteMessage", Share: 0.9},
+		{Kind: sqslocal.LoseResponse, Operation: "SendMessageBatch", Share: 0.9},
+		{Kind: sqslocal.Duplicate, Share: 0.6}, {Kind: sqslocal.Duplicate, Operation: "ReceiveMessage", Share: 0.9},
+	}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:1+r.IntN(2)]
+}
+
+// withoutTornTrims leaves trims out that NATS could be stopped in the middle of: it would go on trimming.
+func (p plan) withoutTornTrims() plan {
+	return slices.DeleteFunc(slices.Clone(p), func(f fault) bool {
+		return f.what == "trim" && slices.ContainsFunc(p, func(other fault) bool {
+			return other.whom == "nats" && other.what != "trim" && f.at < other.at+other.long+time.Second && other.at < f.at+2*time.Second
+		})
+	})
+}

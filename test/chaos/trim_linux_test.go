@@ -1,0 +1,109 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tallyman/contract"
+)
+
+// trimMargin is how many events may come while a limit stands that is there to trim.
+const trimMargin = 50
+
+// trim cuts the beginning of the stream off, as its limits do when it is full: of what belongs to jobs that
+// have ended and that the ledger has counted. It gives what takes the limit away.
+func (w *world) trim() (mend func()) {
+	upTo, err := w.finished()
+	if err != nil || upTo == 0 {
+		return func() {} // nobody can say now what may go
+	}
+	var limit int64
+	err = w.limitEvents(func(info *jetstream.StreamInfo) bool {
+		limit = info.Config.MaxMsgs
+		info.Config.MaxMsgs = int64(info.State.LastSeq-upTo) + trimMargin
+		return true
+	})
+	if err != nil {
+		return func() {}
+	}
+	lift := func() {
+		err := w.limitEvents(func(info *jetstream.StreamInfo) bool { info.Config.MaxMsgs = limit; return true })
+		if err != nil {
+			w.t.Errorf("the world cannot take its own limit from the stream: %v", err)
+		}
+	}
+	lift()
+	return func() {
+		err := w.limitEvents(func(info *jetstream.StreamInfo) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.trimmed = info.State.FirstSeq - 1; w.trimmed > upTo {
+				w.t.Errorf("the world has trimmed %d events, and meant %d: it cannot judge this seed", w.trimmed, upTo)
+			}
+			return false
+		})
+		if err != nil {
+			w.t.Errorf("look at the stream: %v", err)
+		}
+	}
+}
+
+func (w *world) isTrimmed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trimmed > 0
+}
+
+// limitEvents changes the stream's configuration where change says so.
+func (w *world) limitEvents(change func(*jetstream.StreamInfo) bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	nc, err := nats.Connect("nats://" + w.at("nats"))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	s, err := js.Stream(ctx, contract.StreamEvents)
+	if err != nil {
+		return err
+	}
+	if info := s.CachedInfo(); change(info) {
+		_, err = js.UpdateStream(ctx, info.Config)
+	}
+	return err
+}
+
+// finished is the last sequence that the ledger has counted and that comes before every event of any job
+// that has not ended.
+func (w *world) finished() (uint64, error) {
+	base := "http://" + w.at("api")
+	var s contract.Stats
+	if err := w.get(base+"/jobs/stats", &s); err != nil {
+		return 0, err
+	}
+	upTo := s.AsOf.Seq
+	for _, state := range []contract.State{contract.StateAccepted, contract.StateQueued, contract.StateRunning, contract.StateRetrying} {
+		var page struct{ Jobs []struct{ JobID string } }
+		if err := w.get(fmt.Sprintf("%s/jobs?state=%s&limit=500", base, state), &page); err != nil {
+			return 0, err
+		}
+		for _, j := range page.Jobs {
+			var history struct{ Events []struct{ Seq uint64 } }
+			if err := w.get(base+"/jobs/"+j.JobID+"/events", &history); err != nil {
+				return 0, err
+			}
+			for _, e := range history.Events {
+				upTo = min(upTo, e.Seq-1)
+			}
+		}
+	}
+	return upTo, nil
+}
