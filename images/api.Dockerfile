@@ -16,7 +16,7 @@ COPY internal/service/*.go internal/service/
 COPY internal/stream/*.go internal/stream/
 COPY scheduler/*.go scheduler/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/api ./cmd/api
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/api ./cmd/api
 
 FROM scratch
 ARG VERSION=0.0.0-dev
