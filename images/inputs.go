@@ -25,7 +25,7 @@ type goPackage struct {
 // goInputs gives the files of ours that a main package links, and the two that say which of others'.
 func goInputs(main string) func(context.Context, Tree) ([]string, error) {
 	return func(ctx context.Context, t Tree) ([]string, error) {
-		out, err := t.run(ctx, t.goEnv(), "go", "list", "-deps", "-json=Dir,Module,GoFiles,EmbedFiles", main)
+		out, err := t.run(ctx, t.goEnv(), "go", "list", "-tags", imageTag, "-deps", "-json=Dir,Module,GoFiles,EmbedFiles", main)
 		if err != nil {
 			return nil, err
 		}

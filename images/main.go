@@ -27,6 +27,7 @@ type Options struct {
 	Registry string
 	As       string
 	Push     bool
+	Quick    bool
 	Insecure bool
 	Tar      string
 	Out      string
@@ -65,6 +66,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (Options
 	f.StringVar(&o.Registry, "registry", "", "where the images go, as host:port/prefix (tallyman for archives)")
 	f.StringVar(&o.As, "as", "", "the whole reference of the one image, in the place of --registry and a tag from its content")
 	f.BoolVar(&o.Push, "push", false, "push to the registry")
+	f.BoolVar(&o.Quick, "quick", false, "build the processor in seconds, larger and slower, for skaffold dev; never for a release")
 	f.BoolVar(&o.Insecure, "insecure", false, "the registry speaks HTTP; known by itself of loopback and private addresses")
 	f.StringVar(&o.Tar, "tar", "", "write archives for `docker load` and `ctr images import` into this folder")
 	f.StringVar(&o.Out, "out", "", "write the references to this file, as JSON; they are printed too")
@@ -103,6 +105,9 @@ func (o Options) validate(rest []string, getenv func(string) string) (Options, e
 	if o.As != "" && getenv("PUSH_IMAGE") == "false" {
 		faults = append(faults, "skaffold wants the image in a Docker daemon: set build.local.push, as the profile no-docker does")
 	}
+	if o.Quick && o.Origin.Version != "" {
+		faults = append(faults, "--quick is for a developer's loop, and a release has a --version: take one away")
+	}
 	if o.Registry == "" {
 		o.Registry = "tallyman"
 	}
@@ -125,7 +130,7 @@ func (o Options) build(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	tree := Tree{Root: o.Root}
+	tree := Tree{Root: o.Root, Quick: o.Quick}
 	said := make(map[string]any)
 	for _, r := range recipes {
 		if o.Inputs {

@@ -16,18 +16,25 @@ func (t Tree) goEnv() []string {
 	}
 }
 
+// imageTag is the build tag of programs in images: what only a machine of one's own can use is left out.
+const imageTag = "image"
+
 // compileGo builds one main package. Paths, the build's id and the state of the checkout are left out, since the same
 // source in another folder is the same program.
 func compileGo(pkg string) func(context.Context, Tree, string) error {
 	return func(ctx context.Context, t Tree, out string) error {
-		_, err := t.run(ctx, t.goEnv(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, pkg)
+		_, err := t.run(ctx, t.goEnv(), "go", "build", "-tags", imageTag, "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, pkg)
 		return err
 	}
 }
 
 // compileProcessor asks the script that `make build` uses too, so that the image holds what was tested.
 func compileProcessor(ctx context.Context, t Tree, out string) error {
-	path, err := t.run(ctx, nil, "scripts/processor")
+	profile := "release"
+	if t.Quick {
+		profile = "quick"
+	}
+	path, err := t.run(ctx, nil, "scripts/processor", profile)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ COPY internal/stream/*.go internal/stream/
 COPY scheduler/*.go scheduler/
 COPY webhook/*.go webhook/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/scheduler ./cmd/scheduler
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/scheduler ./cmd/scheduler
 
 FROM scratch
 ARG VERSION=0.0.0-dev

@@ -5,26 +5,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
-COPY aggregator/*.go aggregator/
-COPY api/*.go api/openapi.yaml api/
-COPY api/page/ api/page/
-COPY bridge/*.go bridge/
 COPY cmd/tallyman/*.go cmd/tallyman/
 COPY contract/*.go contract/
-COPY internal/dev/*.go internal/dev/
-COPY internal/dispatch/*.go internal/dispatch/
-COPY internal/feed/*.go internal/feed/
-COPY internal/localkube/*.go internal/localkube/
-COPY internal/natslocal/*.go internal/natslocal/
-COPY internal/program/*.go internal/program/
-COPY internal/queue/*.go internal/queue/
 COPY internal/service/*.go internal/service/
 COPY internal/sqslocal/*.go internal/sqslocal/
-COPY internal/stream/*.go internal/stream/
-COPY scheduler/*.go scheduler/
-COPY webhook/*.go webhook/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/tallyman ./cmd/tallyman
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/tallyman ./cmd/tallyman
 
 FROM scratch
 ARG VERSION=0.0.0-dev

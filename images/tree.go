@@ -12,7 +12,8 @@ import (
 
 // Tree is a checkout of the project.
 type Tree struct {
-	Root string
+	Root  string
+	Quick bool // programs are for a developer's next look, not for a release
 }
 
 // findRoot looks for the project's own go.mod, from a folder upwards.

@@ -1,3 +1,5 @@
+//go:build !image
+
 package main
 
 import (
@@ -85,9 +87,6 @@ func judge(ctx context.Context, c *client, jobs []demoJob, ends []contract.State
 	}
 	return nil
 }
-
-// ordersFile is read by the first job; like every source it is looked for below --files.
-const ordersFile = "examples/orders.csv"
 
 // board shows one line for each job: in place on a terminal, one line per change elsewhere.
 type board struct {

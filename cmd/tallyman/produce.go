@@ -53,6 +53,9 @@ const (
 	defaultPatience = 10 * time.Minute
 )
 
+// ordersFile is made by it, and read by the first job of `tallyman dev --demo`; like every source it is looked for below --files.
+const ordersFile = "examples/orders.csv"
+
 func newProduce(s *shared) *cobra.Command {
 	var p producer
 	cmd := &cobra.Command{

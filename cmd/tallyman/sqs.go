@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tallyman/contract"
-	"tallyman/internal/dev"
 	"tallyman/internal/service"
 	"tallyman/internal/sqslocal"
 )
@@ -37,7 +36,7 @@ func newSQS() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := dev.MakeQueues(cmd.Context(), srv, &c); err != nil {
+			if err := srv.EnsureQueues(cmd.Context(), &c); err != nil {
 				return err
 			}
 			for _, q := range queues {

@@ -41,8 +41,6 @@ const (
 	region    = "us-east-1"
 	// localKey is what SQS clients sign with; the local SQS asks for none, but the SDKs insist.
 	localKey = "local"
-	// maxReceives is how often a message may be received without a claim before it is set aside.
-	maxReceives = 5
 	// grace is from SIGTERM to SIGKILL: somebody who presses Ctrl-C waits for it.
 	grace = 5 * time.Second
 )
@@ -141,7 +139,7 @@ func (p *Pipeline) join(ctx context.Context, o *Options) error {
 		return fmt.Errorf("%w; choose another address with --sqs", err)
 	}
 	p.add("sqs", sqs.Run, nil)
-	if err := MakeQueues(ctx, sqs, &o.Config); err != nil {
+	if err := sqs.EnsureQueues(ctx, &o.Config); err != nil {
 		return errors.Join(err, sqs.Close())
 	}
 	client, err := queue.Open(ctx, queue.Options{Endpoint: sqs.URL(), Region: region, AccessKey: localKey, SecretKey: localKey})

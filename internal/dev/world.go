@@ -33,34 +33,6 @@ type world struct {
 	claims, jobs, schedules, output, hooks *stream.Bucket
 }
 
-// MakeQueues makes each configured queue with its dead-letter queue, and fills in their URLs. Those that are
-// there already get the settings, and keep their messages.
-func MakeQueues(ctx context.Context, sqs *sqslocal.Server, c *contract.Config) error {
-	for i := range c.Queues {
-		q := &c.Queues[i]
-		keep := strconv.Itoa(int(time.Duration(q.Retention) / time.Second))
-		dead, err := sqs.EnsureQueue(ctx, q.Name+"-dead", map[string]string{"MessageRetentionPeriod": "1209600"})
-		if err != nil {
-			return err
-		}
-		redrive, err := json.Marshal(map[string]any{
-			"deadLetterTargetArn": sqs.QueueARN(q.Name + "-dead"), "maxReceiveCount": maxReceives,
-		})
-		if err != nil {
-			return err
-		}
-		q.DeadLetter = dead
-		q.URL, err = sqs.EnsureQueue(ctx, q.Name, map[string]string{
-			"VisibilityTimeout":      strconv.Itoa(int(time.Duration(q.Visibility) / time.Second)),
-			"MessageRetentionPeriod": keep, "RedrivePolicy": string(redrive),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (w *world) buckets(ctx context.Context) error {
 	for name, b := range map[string]**stream.Bucket{
 		contract.BucketClaims: &w.claims, contract.BucketJobs: &w.jobs,

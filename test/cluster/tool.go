@@ -48,14 +48,20 @@ func (c *Cluster) Run(program string, args ...string) (string, error) {
 
 func (c *Cluster) run(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
-	for _, kind := range []string{"CACHE", "CONFIG", "DATA"} {
-		cmd.Env = append(cmd.Env, "HELM_"+kind+"_HOME="+os.TempDir()+"/helm-"+strings.ToLower(kind))
-	}
+	cmd.Env = c.Environ()
 	var out, problem bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problem
 	if err := cmd.Run(); err != nil {
 		return out.String(), fmt.Errorf("%s %s: %w\n%s%s", program, strings.Join(args, " "), err, problem.String(), out.String())
 	}
 	return out.String(), nil
+}
+
+// Environ is the environment of a program that Run runs, for those that are begun otherwise.
+func (c *Cluster) Environ() []string {
+	env := append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
+	for _, kind := range []string{"CACHE", "CONFIG", "DATA"} {
+		env = append(env, "HELM_"+kind+"_HOME="+os.TempDir()+"/helm-"+strings.ToLower(kind))
+	}
+	return env
 }
