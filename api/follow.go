@@ -136,11 +136,12 @@ func (s *Server) followEvents(c *fiber.Ctx) error {
 
 // reader gives a place in the log; known is false where the client asked for one that is not there.
 func (s *Server) reader(ctx context.Context, at place) (r *feed.Reader, known bool, err error) {
-	now, reached := s.feed.Now()
-	if !reached {
+	soon, cancel := context.WithTimeout(ctx, waitForLedger)
+	defer cancel()
+	if !s.feed.Reached(soon) {
 		return nil, false, contract.Errorf(contract.CodeUnavailable, "", "the stream of events cannot be reached yet; try again")
 	}
-	after := now
+	after, _ := s.feed.Now()
 	if at.given {
 		after = at.after
 	}

@@ -13,7 +13,7 @@ func TestOptionsNameEveryFault(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, field := range []string{
-		"Addr", "Config", "Jobs", "Schedules", "Ticks", "Output", "Events", "Signals", "Dispatch", "Cron", "MaxStreams", "Heartbeat", "Timeout",
+		"Addr", "Config", "Jobs", "Schedules", "Ticks", "Output", "Webhooks", "Events", "Signals", "Dispatch", "Cron", "MaxStreams", "Heartbeat", "Timeout",
 	} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is not named in: %v", field, err)

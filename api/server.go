@@ -44,6 +44,7 @@ type Server struct {
 	closed    bool     // a token is asked for
 	timeout   time.Duration
 	heartbeat time.Duration
+	writing   time.Duration // how long a client that follows may leave its window full
 
 	events    Events
 	signals   Signals
@@ -98,7 +99,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		log: o.Log, now: o.Now, random: o.Random,
 		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
-		timeout: o.Timeout, heartbeat: o.Heartbeat,
+		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks, cron: o.Cron, past: newPast(o.Past),
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),

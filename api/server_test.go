@@ -110,7 +110,7 @@ func TestNewSaysWhatToDo(t *testing.T) {
 	valid := func() Options {
 		a := away{}
 		return Options{
-			Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: a, Schedules: a, Ticks: a, Output: a, Events: a, Signals: a,
+			Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: a, Schedules: a, Ticks: a, Output: a, Webhooks: a, Events: a, Signals: a,
 			Dispatch: a, Cron: minutely{}, Past: blank{},
 		}
 	}

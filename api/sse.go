@@ -34,6 +34,7 @@ type eventWriter struct {
 	leaving <-chan struct{} // closed when the server ends
 	passed  uint64          // the id that heartbeats tell; 0: none
 	unsent  int             // bytes
+	timeout time.Duration   // of a write
 }
 
 // wantsStream tells whether the client asks for a stream where it could have one answer too.
@@ -63,7 +64,7 @@ func (s *Server) stream(c *fiber.Ctx, write func(*eventWriter) error) error {
 				s.log.Error("stream went wrong", "requestId", id, "error", fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 			}
 		}()
-		e := &eventWriter{w: w, conn: conn, tick: time.NewTicker(s.heartbeat), leaving: s.leaving.Done()}
+		e := &eventWriter{w: w, conn: conn, tick: time.NewTicker(s.heartbeat), leaving: s.leaving.Done(), timeout: s.writing}
 		defer e.tick.Stop()
 		_, _ = w.WriteString("retry: 2000\n\n")
 		if err := e.flush(); err != nil { // what was not flushed, headers too, would be held back
@@ -109,7 +110,7 @@ func (e *eventWriter) pass(id uint64) { e.passed = id }
 
 func (e *eventWriter) flush() error {
 	e.unsent = 0
-	if err := e.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := e.conn.SetWriteDeadline(time.Now().Add(e.timeout)); err != nil {
 		return err
 	}
 	return e.w.Flush()

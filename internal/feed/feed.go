@@ -152,6 +152,23 @@ func (f *Feed) Now() (last uint64, reached bool) {
 	return f.last, !f.created.IsZero()
 }
 
+// Reached waits until the stream has been reached; false where ctx ends before.
+func (f *Feed) Reached(ctx context.Context) bool {
+	for {
+		f.mu.Lock()
+		more, reached := f.more, !f.created.IsZero()
+		f.mu.Unlock()
+		if reached {
+			return true
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // Created tells one stream from its successor; zero while it has not been reached.
 func (f *Feed) Created() time.Time {
 	f.mu.Lock()

@@ -52,7 +52,9 @@ func (w *world) run(f *Feed) {
 		}
 	})
 	w.t.Cleanup(func() { cancel(); work.Wait() })
-	w.eventually("reached", func() bool { _, ok := f.Now(); return ok })
+	if !f.Reached(w.t.Context()) {
+		w.t.Fatal("not reached")
+	}
 }
 
 func (w *world) say(n int) {
