@@ -10,6 +10,7 @@ COPY api/page/ api/page/
 COPY cmd/api/*.go cmd/api/
 COPY contract/*.go contract/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/feed/*.go internal/feed/
 COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/
 COPY internal/service/*.go internal/service/

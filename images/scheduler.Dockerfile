@@ -8,11 +8,13 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY cmd/scheduler/*.go cmd/scheduler/
 COPY contract/*.go contract/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/feed/*.go internal/feed/
 COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/
 COPY internal/service/*.go internal/service/
 COPY internal/stream/*.go internal/stream/
 COPY scheduler/*.go scheduler/
+COPY webhook/*.go webhook/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/scheduler ./cmd/scheduler
 

@@ -13,6 +13,7 @@ COPY cmd/tallyman/*.go cmd/tallyman/
 COPY contract/*.go contract/
 COPY internal/dev/*.go internal/dev/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/feed/*.go internal/feed/
 COPY internal/localkube/*.go internal/localkube/
 COPY internal/natslocal/*.go internal/natslocal/
 COPY internal/program/*.go internal/program/
@@ -21,6 +22,7 @@ COPY internal/service/*.go internal/service/
 COPY internal/sqslocal/*.go internal/sqslocal/
 COPY internal/stream/*.go internal/stream/
 COPY scheduler/*.go scheduler/
+COPY webhook/*.go webhook/
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/tallyman ./cmd/tallyman
 
