@@ -184,7 +184,7 @@ func TestSkaffoldBuildsOnlyWhatChanged(t *testing.T) {
 		{"api/page/page.css", []string{"api", "tallyman"}},
 		{"api/job_test.go", nil},
 		{"bridge/doc.go", []string{"bridge", "tallyman"}},
-		{"aggregator/doc.go", []string{"aggregator", "tallyman"}},
+		{"aggregator/doc.go", []string{"aggregator", "api", "tallyman"}},
 		{"docs/images.md", nil},
 		{"charts/tallyman/values.yaml", nil},
 		{"contract/doc.go", []string{"aggregator", "api", "bridge", "scheduler", "tallyman"}},
