@@ -67,6 +67,29 @@ func TestFollowGoesOn(t *testing.T) {
 	}
 }
 
+// Another server, or the same one made anew, goes on where a client was: its memory is empty, the log is not.
+func TestFollowGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	var o Options
+	w := newWorld(t, func(p *Options) { o = *p })
+	id := w.submit("", contract.StateQueued)
+	l := w.follow("/jobs/events?after=0")
+	l.kinds(2)
+	w.stop()
+	w.say(id, contract.Event{Kind: contract.Claimed, Attempt: 1})
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, s)
+	w.url = "http://" + s.Addr()
+	again := w.follow("/jobs/events", header{"Last-Event-ID", "1"})
+	w.say(id, contract.Event{Kind: contract.Succeeded, Attempt: 1})
+	if diff := cmp.Diff([]string{"queued", "claimed", "succeeded"}, again.kinds(3)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A client that does not read is told why it is let go and where it was, and misses nothing when it comes back.
 func TestFollowTellsTheSlow(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
+COPY aggregator/*.go aggregator/
 COPY api/*.go api/openapi.yaml api/
 COPY api/page/ api/page/
 COPY cmd/api/*.go cmd/api/
