@@ -56,7 +56,8 @@ type world struct {
 
 	mu      sync.Mutex
 	killed  map[string]int // pods that the plan has killed or stopped, of each unit
-	trimmed uint64         // the last sequence that was trimmed on purpose
+	trims   bool           // the stream may have been trimmed
+	trimmed uint64         // and so far
 }
 
 // worlds counts those of this process: each has an address of its own.
