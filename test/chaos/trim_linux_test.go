@@ -68,10 +68,20 @@ func (w *world) mayHaveTrimmed() bool {
 	return w.trims
 }
 
-// limitEvents changes the stream's configuration where change says so.
+// limitEvents changes the stream's configuration where change says so. NATS may be away for a while.
 func (w *world) limitEvents(change func(*jetstream.StreamInfo) bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	for {
+		err := w.tryLimitEvents(ctx, change)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+func (w *world) tryLimitEvents(ctx context.Context, change func(*jetstream.StreamInfo) bool) error {
 	nc, err := nats.Connect("nats://" + w.at("nats"))
 	if err != nil {
 		return err
