@@ -79,6 +79,7 @@ func (p *Pipeline) open(ctx context.Context, o *Options) (err error) {
 	if p.nats, err = natslocal.Start(natslocal.Options{Addr: o.NATS, Dir: p.folder.at("nats"), Log: o.Log}); err != nil {
 		return fmt.Errorf("%w; is the port in use? choose another with --nats", err)
 	}
+	p.add("nats", p.nats.Run, p.nats.Ready)
 	if err := p.connect(ctx); err != nil {
 		return err
 	}

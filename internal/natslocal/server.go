@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,7 +30,14 @@ type Options struct {
 }
 
 // Server is a running NATS.
-type Server struct{ ns *server.Server }
+type Server struct {
+	o   Options // with the port that it has
+	url string
+	log *slog.Logger
+
+	mu sync.Mutex
+	ns *server.Server // another one after it was started again
+}
 
 const (
 	readyTimeout    = 10 * time.Second
@@ -53,6 +62,20 @@ func Start(o Options) (*Server, error) {
 	if err := portFree(o.Addr, port); err != nil {
 		return nil, err
 	}
+	ns, err := open(&o, host, port)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, url: ns.ClientURL(), log: o.Log, ns: ns}
+	s.o.Addr = strings.TrimPrefix(s.url, "nats://")
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// open begins one life of the server.
+func open(o *Options, host string, port int) (*server.Server, error) {
 	ns, err := server.NewServer(&server.Options{
 		ServerName: "tallyman", Host: host, Port: port, JetStream: true, StoreDir: o.Dir,
 		JetStreamMaxStore: o.MaxStore, JetStreamMaxMemory: 256 << 20,
@@ -70,7 +93,7 @@ func Start(o Options) (*Server, error) {
 		ns.Shutdown()
 		return nil, fmt.Errorf("natslocal: %s does not take connections after %s", o.Addr, readyTimeout)
 	}
-	return &Server{ns}, nil
+	return ns, nil
 }
 
 // splitAddr reads host:port; NATS spells a free port -1.
@@ -102,15 +125,23 @@ func portFree(addr string, port int) error {
 }
 
 // URL is where clients connect.
-func (s *Server) URL() string { return s.ns.ClientURL() }
+func (s *Server) URL() string { return s.url }
 
-// InProcess lets a client in this process skip the socket.
-func (s *Server) InProcess() nats.InProcessConnProvider { return s.ns }
+// InProcess lets a client in this process skip the socket. It serves as long as the server is not started again.
+func (s *Server) InProcess() nats.InProcessConnProvider { return s.now() }
+
+func (s *Server) now() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ns
+}
 
 // Stop ends the server and waits until its files are closed.
-func (s *Server) Stop() {
-	s.ns.Shutdown()
-	s.ns.WaitForShutdown()
+func (s *Server) Stop() { stop(s.now()) }
+
+func stop(ns *server.Server) {
+	ns.Shutdown()
+	ns.WaitForShutdown()
 }
 
 // logger hands NATS's complaints on. Fatalf must not exit: the caller decides how the program dies.

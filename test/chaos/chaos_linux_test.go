@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,6 +68,9 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	l := &load{w: w}
+	if slices.ContainsFunc(p, func(f fault) bool { return f.what == "trim" }) {
+		l.before(ctx, trimBefore)
+	}
 	reading, stop := context.WithCancel(ctx)
 	read := make(chan struct{})
 	go func() { l.readBooks(reading); close(read) }()
@@ -81,7 +85,7 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	var s contract.Stats
 	w.await("the stats", func() error { return w.get("http://"+w.at("api")+"/jobs/stats", &s) })
 	o := &oracle{l: l}
-	for _, fault := range o.judge(s, l.told) {
+	for _, fault := range o.judge(s, l.told, l.history) {
 		t.Error(fault)
 	}
 	for _, name := range programs {

@@ -22,7 +22,6 @@ type promise struct {
 	words  string       // what its attempts do
 	runs   int          // the first, and each requeue that was granted
 	barred map[int]bool // runs of which it was told that they were cancelled before anybody had them
-	asked  map[int]bool // runs of which it was told that their unit shall stop
 	tried  bool         // somebody asked to cancel it, whatever the answer
 }
 
@@ -69,6 +68,20 @@ func (l *load) run(ctx context.Context, seed uint64) {
 	work.Wait()
 }
 
+// before makes jobs that have ended when everything begins.
+func (l *load) before(ctx context.Context, n int) {
+	for i := range n {
+		status, b, err := l.insist(ctx, http.MethodPost, "/jobs", `{"type":"work","payload":"ok"}`, nil)
+		var got struct{ JobID string }
+		if err != nil || status != http.StatusAccepted || json.Unmarshal(b, &got) != nil {
+			l.w.t.Errorf("job %d before the load: %d %s: %v", i, status, b, err)
+			return
+		}
+		l.add(got.JobID, "ok")
+	}
+	l.rest()
+}
+
 func (l *load) fulfil(ctx context.Context, n int, r *rand.Rand) error {
 	switch what := r.IntN(100); {
 	case what < 12:
@@ -94,7 +107,7 @@ func (l *load) pick(r *rand.Rand, newest int) *promise {
 func (l *load) add(id, words string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.promises = append(l.promises, &promise{id: id, words: words, runs: 1, barred: make(map[int]bool), asked: make(map[int]bool)})
+	l.promises = append(l.promises, &promise{id: id, words: words, runs: 1, barred: make(map[int]bool)})
 }
 
 var errOdd = errors.New("not an answer that a client may get")
@@ -208,9 +221,7 @@ func (l *load) cancel(ctx context.Context, p *promise) error {
 	if err := json.Unmarshal(b, &got); err != nil {
 		return err
 	}
-	if got.CancelRequested {
-		p.asked[got.Run] = true
-	} else {
+	if !got.CancelRequested {
 		p.barred[got.Run] = true
 	}
 	return nil
@@ -237,7 +248,7 @@ func (l *load) requeue(ctx context.Context, p *promise) error {
 	switch {
 	case err != nil:
 		return err
-	case status == http.StatusConflict && l.w.isTrimmed(): // its task is no longer kept
+	case status == http.StatusConflict && l.w.mayHaveTrimmed(): // its task is no longer kept
 		return nil
 	case status != http.StatusAccepted:
 		return fmt.Errorf("requeue of run %d of %s: %d %s: %w", j.Run, p.id, status, b, errOdd)

@@ -47,14 +47,14 @@ func (o *oracle) fault(format string, args ...any) {
 	o.found = append(o.found, fmt.Sprintf(format, args...))
 }
 
-// judge gives everything that is wrong.
-func (o *oracle) judge(stats contract.Stats, read func(id string) job) []string {
+// judge gives everything that is wrong, with what was said of the jobs that it is wrong with.
+func (o *oracle) judge(stats contract.Stats, read func(id string) job, history func(id string) string) []string {
 	known := make(map[string]bool)
 	for _, p := range o.l.promises {
 		known[p.id] = true
 		j, before := read(p.id), len(o.found)
 		if o.judgeJob(p, &j); len(o.found) > before {
-			o.fault("what was said of job %s:\n%s", p.id, o.l.history(p.id))
+			o.fault("what was said of job %s:\n%s", p.id, history(p.id))
 		}
 	}
 	if strangers := stats.Jobs.Submitted - len(known); strangers < 0 || strangers > o.l.unsure {

@@ -73,9 +73,8 @@ func (p *part) run(ctx context.Context, log *slog.Logger) error {
 		if err != nil {
 			return err
 		}
-		<-ctx.Done()
-		s.Stop()
-		return nil
+		defer s.Stop()
+		return s.Run(ctx)
 	case "sqs":
 		return p.sqs(ctx, log)
 	case "kube":

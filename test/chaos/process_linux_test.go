@@ -46,7 +46,6 @@ type process struct {
 	orders orders // what it is told when it starts
 	down   bool   // on purpose
 	over   bool   // the world is coming to its end
-	deaths int    // not on purpose
 }
 
 // retirement is how long a program may take to end.
@@ -97,9 +96,6 @@ func (p *process) watch(cmd *exec.Cmd, exited chan struct{}) {
 	p.mu.Lock()
 	p.cmd = nil
 	alone := !p.down && !p.over
-	if alone {
-		p.deaths++
-	}
 	p.mu.Unlock()
 	close(exited)
 	if !alone {

@@ -14,13 +14,21 @@ import (
 // trimMargin is how many events may come while a limit stands that is there to trim.
 const trimMargin = 50
 
+// trimBefore is how many jobs have ended before the load begins where a plan trims: there must be something
+// to trim.
+const trimBefore = 25
+
 // trim cuts the beginning of the stream off, as its limits do when it is full: of what belongs to jobs that
 // have ended and that the ledger has counted. It gives what takes the limit away.
 func (w *world) trim() (mend func()) {
 	upTo, err := w.finished()
 	if err != nil || upTo == 0 {
+		w.t.Logf("nothing is trimmed: up to %d: %v", upTo, err)
 		return func() {} // nobody can say now what may go
 	}
+	w.mu.Lock()
+	w.trims = true
+	w.mu.Unlock()
 	var limit int64
 	err = w.limitEvents(func(info *jetstream.StreamInfo) bool {
 		limit = info.Config.MaxMsgs
@@ -28,6 +36,7 @@ func (w *world) trim() (mend func()) {
 		return true
 	})
 	if err != nil {
+		w.t.Logf("nothing is trimmed: %v", err)
 		return func() {}
 	}
 	lift := func() {
@@ -52,16 +61,27 @@ func (w *world) trim() (mend func()) {
 	}
 }
 
-func (w *world) isTrimmed() bool {
+// mayHaveTrimmed tells whether clients may be told that the task of an ended job is no longer kept.
+func (w *world) mayHaveTrimmed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.trimmed > 0
+	return w.trims
 }
 
-// limitEvents changes the stream's configuration where change says so.
+// limitEvents changes the stream's configuration where change says so. NATS may be away for a while.
 func (w *world) limitEvents(change func(*jetstream.StreamInfo) bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	for {
+		err := w.tryLimitEvents(ctx, change)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+func (w *world) tryLimitEvents(ctx context.Context, change func(*jetstream.StreamInfo) bool) error {
 	nc, err := nats.Connect("nats://" + w.at("nats"))
 	if err != nil {
 		return err
@@ -92,7 +112,7 @@ func (w *world) finished() (uint64, error) {
 	upTo := s.AsOf.Seq
 	for _, state := range []contract.State{contract.StateAccepted, contract.StateQueued, contract.StateRunning, contract.StateRetrying} {
 		var page struct{ Jobs []struct{ JobID string } }
-		if err := w.get(fmt.Sprintf("%s/jobs?state=%s&limit=500", base, state), &page); err != nil {
+		if err := w.get(fmt.Sprintf("%s/jobs?state=%s&limit=200", base, state), &page); err != nil {
 			return 0, err
 		}
 		for _, j := range page.Jobs {

@@ -1,0 +1,121 @@
+package chaos
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tallyman/contract"
+)
+
+// told is a world in which all went well: one job, its first attempt failed, its second succeeded.
+type told struct {
+	promise promise
+	job     job
+	stats   contract.Stats
+	traces  string
+	beside  map[string]string // files beside the trace
+	unsure  int
+}
+
+const toldID = "01a1ff4d-6889-73f0-a332-cb468c3a35f7"
+
+func newTold() *told {
+	w := &told{
+		promise: promise{id: toldID, words: "fail ok", runs: 1, barred: make(map[int]bool)},
+		job: job{
+			JobID: toldID, State: contract.StateSucceeded, Run: 1, Runs: []runOfJob{{Run: 1, Outcome: contract.OutcomeSucceeded}},
+			Attempts: []attempt{
+				{Run: 1, Attempt: 1, Ending: contract.EndingFailed, Unit: "u"}, {Run: 1, Attempt: 2, Ending: contract.EndingSucceeded, Unit: "u"},
+			},
+		},
+		traces: "began 1 1\nbegan 1 2\ndone 1 2\n", beside: make(map[string]string),
+	}
+	sum := contract.Sum{
+		SucceedJob: 1, JobRetry: 1, FailedJob: 1, Jobs: contract.JobCounts{Submitted: 1, Succeeded: 1},
+		Attempts: contract.AttemptCounts{Total: 2, Succeeded: 1, Failed: 1, Second: 1},
+	}
+	w.stats = contract.Stats{
+		SucceedJob: sum.SucceedJob, JobRetry: sum.JobRetry, FailedJob: sum.FailedJob, Jobs: sum.Jobs, Attempts: sum.Attempts,
+		Balanced: true, ByQueue: map[string]contract.Sum{contract.DefaultQueue: sum}, ByType: map[string]contract.Sum{"work": sum},
+	}
+	return w
+}
+
+func (w *told) judge(t *testing.T) []string {
+	t.Helper()
+	files := &world{t: t, dir: t.TempDir(), killed: make(map[string]int)}
+	w.beside[toldID] = w.traces
+	for name, text := range w.beside {
+		if err := os.MkdirAll(files.traces(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(files.traces(), name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &oracle{l: &load{w: files, promises: []*promise{&w.promise}, unsure: w.unsure}}
+	return o.judge(w.stats, func(string) job { return w.job }, func(string) string { return "" })
+}
+
+// The oracle has nothing to say of what went well, and finds each way in which it did not.
+func TestTheOracleFinds(t *testing.T) {
+	t.Parallel()
+	if found := newTold().judge(t); len(found) > 0 {
+		t.Fatalf("all went well, and it says %q", found)
+	}
+	for fault, change := range map[string]func(*told){
+		"has not ended":                func(w *told) { w.job.Runs[0].Outcome = contract.OutcomeNone },
+		"2 were granted":               func(w *told) { w.promise.runs = 2 },
+		"has 2 owners":                 func(w *told) { w.job.Attempts[1].Unit = "another" },
+		"2 attempts succeeded":         func(w *told) { w.job.Attempts[0].Ending = contract.EndingSucceeded },
+		"attempt 1 of run 1":           func(w *told) { w.job.Attempts[0].Ending = contract.EndingSucceeded },
+		"never came to its end":        func(w *told) { w.traces = "began 1 1\nbegan 1 2\n" },
+		`"began 1 2" 2 times`:          func(w *told) { w.traces += "began 1 2\n" },
+		"at the same time":             func(w *told) { w.beside["overlaps"] = toldID },
+		"its attempts are":             func(w *told) { w.job.Attempts[1].Attempt = 3 },
+		"nobody asked for it":          func(w *told) { w.job.Runs[0].Outcome, w.job.Attempts = contract.OutcomeCancelled, w.job.Attempts[:1] },
+		"was cancelled before anybody": func(w *told) { w.promise.barred[1] = true },
+		"after 1 failures":             func(w *told) { w.job.Runs[0].Outcome, w.job.Attempts = contract.OutcomeFailed, w.job.Attempts[:1] },
+		"2 jobs are known, 1 were":     func(w *told) { w.stats.Jobs.Submitted = 2 },
+		"the stats are not":            func(w *told) { w.stats.FailedJob++ },
+		"the queue's stats are not":    func(w *told) { w.stats.ByQueue = nil },
+		"the type's stats are not":     func(w *told) { w.stats.ByType = nil },
+		"not balanced":                 func(w *told) { w.stats.Balanced = false },
+		"the states of":                func(w *told) { w.stats.Jobs.Succeeded = 0 },
+		"0 jobs are known, 1 were":     func(w *told) { w.stats.Jobs = contract.JobCounts{} },
+	} {
+		w := newTold()
+		change(w)
+		if found := w.judge(t); !slices.ContainsFunc(found, func(s string) bool { return strings.Contains(s, fault) }) {
+			t.Errorf("%q is not found, only %q", fault, found)
+		}
+	}
+}
+
+// A seed is replayed by its number alone, and every kind of fault comes up.
+func TestAPlanFollowsFromItsSeed(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]bool)
+	for seed := range uint64(200) {
+		p := newPlan(seed)
+		if d := cmp.Diff(p.String(), newPlan(seed).String()); d != "" {
+			t.Fatalf("seed %d: %s", seed, d)
+		}
+		for _, f := range p {
+			seen[f.what] = true
+			seen[f.whom] = true
+		}
+	}
+	for _, k := range kinds {
+		for _, name := range append(slices.Clone(k.whom), k.what) {
+			if name != "link" && !seen[name] { // a link's fault is called by what it does
+				t.Errorf("no plan has %s", name)
+			}
+		}
+	}
+}
