@@ -15,6 +15,7 @@ type Kube struct {
 	o        Options
 	root     string              // Options.Dir without links, as /proc names it
 	wakes    []chan struct{}     // of each queue
+	verdicts []*verdict          // of each queue
 	silences map[string]*silence // of each queue, by name
 	forker   forker
 	mu       sync.Mutex
@@ -35,7 +36,7 @@ func New(o Options) (*Kube, error) {
 		silences: make(map[string]*silence),
 	}
 	for i := range o.Queues {
-		k.wakes = append(k.wakes, make(chan struct{}, 1))
+		k.wakes, k.verdicts = append(k.wakes, make(chan struct{}, 1)), append(k.verdicts, &verdict{})
 		k.silences[o.Queues[i].Name] = &silence{}
 	}
 	if err := k.makeFolders(); err != nil {
@@ -76,8 +77,11 @@ func (k *Kube) Run(ctx context.Context) error {
 		k.start(ctx, u)
 	}
 	for i := range k.o.Queues {
-		k.running.Go(func() { k.scaleForEver(ctx, &k.o.Queues[i], k.wakes[i]) })
+		if !k.o.Paused {
+			k.running.Go(func() { k.scaleForEver(ctx, &k.o.Queues[i], k.wakes[i], k.verdicts[i]) })
+		}
 	}
+	<-ctx.Done()
 	k.running.Wait()
 	return nil
 }
