@@ -118,8 +118,7 @@ var blockedRows = [...]row{
 			return slow && f.Now.Sub(w.Since.Time) > ordinarily && !accepted(f)
 		}),
 		says: func(f *Facts) string {
-			w := f.wait()
-			return fmt.Sprintf("%s is being made since %s: an image is pulled or a volume is prepared.", capital(f.pods("%s")), f.ago(w.Since.Time))
+			return fmt.Sprintf("Making %s takes %s by now: an image is pulled, or a volume is prepared.", f.pods("%s"), span(f.Now.Sub(f.wait().Since.Time)))
 		},
 		next: describe("pod", "A first pull of a large image takes minutes; what it waits for is in its Events"),
 	},
@@ -147,8 +146,6 @@ func btoi(b bool) int {
 	}
 	return 0
 }
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // describe is the step of reading what Kubernetes says of a pod, or of its Kubernetes Job.
 func describe(kind, then string) func(*Facts) []string {

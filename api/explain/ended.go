@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 
 	"tallyman/contract"
 )
@@ -35,7 +36,17 @@ var endedRows = [...]row{
 		next: func(f *Facts) []string { return []string{"Run it after all: `tallyman requeue " + f.Job.JobID + "`."} },
 	},
 	failed(contract.AppError, "its work said that it cannot be done", "No retry mends it: mend the payload or the work, then run it again"),
-	failed(contract.AppExit, "its work ended with an exit code of its own", "Mend what its last lines tell of"),
+	{
+		name:  "failed-app-exit",
+		holds: func(f *Facts) bool { return f.Job.State == contract.StateFailed && f.Job.Reason == contract.AppExit },
+		says: func(f *Facts) string {
+			if code := f.exitCode(); code != nil {
+				return f.failedBecause(fmt.Sprintf("because its work ended with exit code %d", *code), fmt.Sprintf("exited with code %d", *code))
+			}
+			return f.failedBecause("because its work ended badly")
+		},
+		next: runAgain("Mend what its last lines tell of"),
+	},
 	failed(contract.Panic, "its work panicked", "Mend the program: the last lines have where"),
 	failed(contract.Timeout, "its work took longer than it may", "Give it more `timeoutSeconds`, or less to do"),
 	failed(contract.OOMKilled, "its work used more memory than its container may", "Raise `resources.limits.memory` of the queue, or give it less to do"),
@@ -74,8 +85,9 @@ func runAgain(mend string) func(*Facts) []string {
 	}
 }
 
-// failedBecause says when and after how many attempts a job failed, why, and in whose words.
-func (f *Facts) failedBecause(why string) string {
+// failedBecause says when and after how many attempts a job failed, why, and in whose words; what was said in
+// ours already is not said again.
+func (f *Facts) failedBecause(why string, said ...string) string {
 	s := fmt.Sprintf("The job failed %s", f.ago(f.since()))
 	switch n := len(f.run().Attempts); n {
 	case 0:
@@ -84,11 +96,12 @@ func (f *Facts) failedBecause(why string) string {
 	default:
 		s += fmt.Sprintf(" after %d attempts", n)
 	}
-	words := []string{f.Message, f.lastMessage()}
-	if code := f.exitCode(); code != nil && f.Job.Reason == contract.AppExit {
-		s += fmt.Sprintf(" with exit code %d", *code)
+	for _, words := range []string{f.Message, f.lastMessage()} {
+		if words != "" && !slices.Contains(said, words) {
+			return because(s+" "+why, words) + "."
+		}
 	}
-	return because(s+" "+why, words...) + "."
+	return s + " " + why + "."
 }
 
 func (f *Facts) exitCode() *int {

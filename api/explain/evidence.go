@@ -45,7 +45,7 @@ func evidence(f *Facts) []contract.Evidence {
 	t.kubernetes()
 	t.claim()
 	if p := f.Progress; p != nil {
-		t.say(contract.FromWork, p.At, "%s", quoted(string(p.Data)))
+		t.say(contract.FromWork, p.At, "%s", f.toldProgress())
 	}
 	return t.all
 }
@@ -113,7 +113,7 @@ func (t *teller) bridge() {
 		return
 	}
 	v := a.Value
-	text := fmt.Sprintf("%s, %d of them with a job", count(v.Units, "Kubernetes Job"), v.Claimed)
+	text := fmt.Sprintf("%s under way, of which %d have a job", count(v.Units, "Kubernetes Job"), v.Claimed)
 	if f.bridgeSilent() {
 		text += "; it tells at least every " + span(contract.SightEverySeconds*time.Second)
 	}

@@ -154,6 +154,9 @@ func (f *Facts) wait() *contract.Waiting {
 		return nil
 	}
 	own, claimed := f.unit()
+	if claimed && f.unseen() {
+		return nil
+	}
 	var worst *contract.Waiting
 	for i := range s.Waiting {
 		switch w := &s.Waiting[i]; {
@@ -166,6 +169,10 @@ func (f *Facts) wait() *contract.Waiting {
 	}
 	return worst
 }
+
+// unseen tells whether the bridge looked before the job came into the state that it is in: what it saw of the
+// job's own unit is then of the past.
+func (f *Facts) unseen() bool { return f.Sight.Value != nil && f.Sight.Value.At.Before(f.since()) }
 
 // weight orders waits by how much they say of why a job does not begin.
 func weight(w *contract.Waiting) int {

@@ -80,6 +80,9 @@ var orderlyRows = [...]row{
 		name:  "retrying",
 		holds: retrying,
 		says: func(f *Facts) string {
+			if f.unseen() {
+				return fmt.Sprintf("%s; attempt %d follows, and Kubernetes has not told when yet.", f.howTheLastEnded(), f.Job.Attempt+1)
+			}
 			return fmt.Sprintf("%s; attempt %d is about to begin.", f.howTheLastEnded(), f.Job.Attempt+1)
 		},
 		next: afterFailure,
@@ -146,27 +149,41 @@ func (f *Facts) andSilent() string {
 	return ""
 }
 
-// progress is what the work said of itself, as far as it is of the kind that people expect.
+// progress is how far the work is by its own word; "" where that is not of the kind that people expect.
 func (f *Facts) progress() string {
-	if f.Progress == nil {
-		return ""
-	}
-	var p struct {
-		Percent, Done, Total *float64
-		Message              string
-	}
-	if json.Unmarshal(f.Progress.Data, &p) != nil {
-		return quoted(string(f.Progress.Data))
-	}
+	p := f.said()
 	switch {
-	case p.Percent != nil:
-		return fmt.Sprintf("%.0f%%", *p.Percent)
 	case p.Done != nil && p.Total != nil && *p.Total > 0:
 		return fmt.Sprintf("%.0f of %.0f", *p.Done, *p.Total)
+	case p.Percent != nil:
+		return fmt.Sprintf("%.0f%%", *p.Percent)
 	case p.Done != nil:
 		return fmt.Sprintf("%.0f", *p.Done)
 	}
-	return quoted(p.Message)
+	return ""
+}
+
+// toldProgress is all that the work said last.
+func (f *Facts) toldProgress() string {
+	switch at, p := f.progress(), f.said(); {
+	case at != "" && p.Message != "":
+		return quoted(at + ": " + p.Message)
+	case at+p.Message != "":
+		return quoted(at + p.Message)
+	}
+	return quoted(string(f.Progress.Data))
+}
+
+type saidOfItself struct {
+	Percent, Done, Total *float64
+	Message              string
+}
+
+func (f *Facts) said() (p saidOfItself) {
+	if f.Progress != nil {
+		_ = json.Unmarshal(f.Progress.Data, &p) // any JSON value may be said
+	}
+	return p
 }
 
 // howTheLastEnded says why there is a next attempt.
