@@ -165,19 +165,14 @@ func (s *Server) sightOf(ctx context.Context, name string) (*contract.Sight, err
 
 // streamOf compares how far the stream and the ledger are.
 func (s *Server) streamOf(ctx context.Context) (explain.Stream, error) {
-	var books struct {
-		AsOf contract.AsOf `json:"asOf"`
-	}
-	if err := json.Unmarshal(s.ledger.books.Load().body, &books); err != nil {
-		return explain.Stream{}, fmt.Errorf("the books: %w", err)
-	}
+	asOf := s.ledger.books.asOf()
 	info, err := s.events.Info(ctx)
 	if err != nil {
 		return explain.Stream{}, err
 	}
-	v := explain.Stream{Last: info.Last, AsOf: books.AsOf}
-	if info.Last > books.AsOf.Seq {
-		e, err := s.events.Event(ctx, max(books.AsOf.Seq+1, info.First))
+	v := explain.Stream{Last: info.Last, AsOf: asOf}
+	if info.Last > asOf.Seq {
+		e, err := s.events.Event(ctx, max(asOf.Seq+1, info.First))
 		if err != nil && !isNotFound(err) {
 			return v, err
 		}
