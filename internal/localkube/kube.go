@@ -15,7 +15,7 @@ type Kube struct {
 	o        Options
 	root     string              // Options.Dir without links, as /proc names it
 	wakes    []chan struct{}     // of each queue
-	verdicts []*verdict          // of each queue
+	verdicts map[string]*verdict // of each queue, by name
 	silences map[string]*silence // of each queue, by name
 	forker   forker
 	mu       sync.Mutex
@@ -33,10 +33,11 @@ func New(o Options) (*Kube, error) {
 	}
 	k := &Kube{
 		o: o, forker: newForker(), units: make(map[string]*unit), watchers: make(map[*watcher]struct{}),
-		silences: make(map[string]*silence),
+		silences: make(map[string]*silence), verdicts: make(map[string]*verdict),
 	}
 	for i := range o.Queues {
-		k.wakes, k.verdicts = append(k.wakes, make(chan struct{}, 1)), append(k.verdicts, &verdict{})
+		k.wakes = append(k.wakes, make(chan struct{}, 1))
+		k.verdicts[o.Queues[i].Name] = &verdict{}
 		k.silences[o.Queues[i].Name] = &silence{}
 	}
 	if err := k.makeFolders(); err != nil {
@@ -78,7 +79,7 @@ func (k *Kube) Run(ctx context.Context) error {
 	}
 	for i := range k.o.Queues {
 		if !k.o.Paused {
-			k.running.Go(func() { k.scaleForEver(ctx, &k.o.Queues[i], k.wakes[i], k.verdicts[i]) })
+			k.running.Go(func() { k.scaleForEver(ctx, &k.o.Queues[i], k.wakes[i]) })
 		}
 	}
 	<-ctx.Done()

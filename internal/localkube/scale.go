@@ -18,13 +18,13 @@ import (
 const depthTimeout = 10 * time.Second
 
 // scaleForEver is KEDA's loop for one ScaledJob.
-func (k *Kube) scaleForEver(ctx context.Context, q *Queue, wake <-chan struct{}, said *verdict) {
+func (k *Kube) scaleForEver(ctx context.Context, q *Queue, wake <-chan struct{}) {
 	tick := k.o.Clock.NewTicker(k.o.Poll)
 	defer tick.Stop()
 	away := false // the queue did not answer, so that one line is logged and not ten a second
 	for {
 		k.cleanUp(q)
-		away = k.scale(ctx, q, said, away)
+		away = k.scale(ctx, q, away)
 		select {
 		case <-ctx.Done():
 			return
@@ -35,14 +35,14 @@ func (k *Kube) scaleForEver(ctx context.Context, q *Queue, wake <-chan struct{},
 }
 
 // scale makes the units that a queue needs now, and tells whether the queue did not answer.
-func (k *Kube) scale(ctx context.Context, q *Queue, said *verdict, away bool) bool {
+func (k *Kube) scale(ctx context.Context, q *Queue, away bool) bool {
 	// Units are counted before messages, the other way round than KEDA does: a claim that falls between
 	// the two then hides a message until the next poll, and never makes a unit that finds none.
 	running, pending := k.counts(q)
 	asking, cancel := context.WithTimeout(ctx, depthTimeout)
 	visible, _, _, err := q.Depth(asking)
 	cancel()
-	said.say(err == nil && visible > 0, err, k.now())
+	k.verdicts[q.Name].say(err == nil && visible > 0, err, k.now())
 	if err != nil {
 		if !away && ctx.Err() == nil {
 			k.o.Log.Warn("a queue does not tell its depth; no units are made for it until it does", "queue", q.Name, "error", err)

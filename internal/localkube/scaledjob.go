@@ -49,7 +49,7 @@ func (k *Kube) ScaledJobs() []contract.ScaledJob {
 	all := make([]contract.ScaledJob, 0, len(k.o.Queues))
 	for i := range k.o.Queues {
 		q := &k.o.Queues[i]
-		conditions, last := k.verdicts[i].conditions()
+		conditions, last := k.verdicts[q.Name].conditions()
 		all = append(all, contract.ScaledJob{
 			Queue: q.Name, Namespace: k.o.Namespace, Name: q.Name, Max: q.Max, Paused: k.o.Paused, Conditions: conditions,
 			// To the second, as Kubernetes keeps it: a new one with every poll would be a change with every poll.
