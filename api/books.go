@@ -72,6 +72,13 @@ func (b *books) show(value []byte) error {
 	return nil
 }
 
+// asOf is how far the books have come.
+func (b *books) asOf() contract.AsOf {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.shown.AsOf
+}
+
 // next is closed when there are other stats than now.
 func (b *books) next() <-chan struct{} {
 	b.mu.RLock()

@@ -21,6 +21,7 @@ func alone(t *testing.T, change ...func(*Options)) *world {
 	o := Options{
 		Addr: "127.0.0.1:0", Config: testConfig("http://sqs.invalid"), Jobs: a, Schedules: a, Ticks: a, Output: a, Webhooks: a,
 		Events: a, Signals: a, Dispatch: a, Cron: minutely{}, Past: blank{}, Log: slog.New(slog.DiscardHandler),
+		Claims: a, Counter: a, Remarks: a,
 	}
 	for _, c := range change {
 		c(&o)
@@ -135,6 +136,7 @@ func (w *world) good() {
 		{"GET", "/jobs/stats", "", 200, nil},
 		{"GET", "/jobs/" + id, "", 200, nil},
 		{"GET", "/jobs/" + id + "/events", "", 200, nil},
+		{"GET", "/jobs/" + id + "/explain", "", 200, nil},
 		{"DELETE", "/jobs/" + id, "", 202, nil},
 		{"GET", "/schedules", "", 200, nil},
 		{"GET", "/webhooks", "", 200, nil},

@@ -182,3 +182,14 @@ func (x *index) page(ctx context.Context, q query) (docs [][]byte, err error) {
 	}
 	return docs, rows.Err()
 }
+
+// waitingBefore counts the jobs of a queue that wait and were submitted earlier than another, at most limit.
+func (x *index) waitingBefore(ctx context.Context, job *contract.Job, limit int) (n int, err error) {
+	const text = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state IN (?, ?) AND queue = ? AND (submitted, id) < (?, ?) LIMIT ?)`
+	row := x.read.QueryRowContext(ctx, text, string(contract.StateAccepted), string(contract.StateQueued), job.Queue,
+		job.SubmittedAt.UnixMilli(), job.JobID, limit)
+	if err := row.Scan(&n); err != nil {
+		return 0, fmt.Errorf("index: count what waits before %s: %w", job.JobID, err)
+	}
+	return n, nil
+}

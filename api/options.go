@@ -91,11 +91,14 @@ type Options struct {
 	Ticks     Watcher       // the same bucket, watched
 	Output    Getter        // bucket "output"
 	Webhooks  HookStore     // bucket "webhooks"
+	Claims    Getter        // bucket "claims"
 	Events    Events
 	Signals   Signals
 	Dispatch  Dispatcher
 	Cron      Cron
 	Past      Past
+	Counter   Counter
+	Remarks   Remarks
 
 	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
@@ -157,6 +160,9 @@ func (o *Options) validate() error {
 	need(o.Dispatch != nil, "Dispatch", "is required")
 	need(o.Cron != nil, "Cron", "is required")
 	need(o.Past != nil, "Past", "is required")
+	need(o.Claims != nil, "Claims", "is required")
+	need(o.Counter != nil, "Counter", "is required")
+	need(o.Remarks != nil, "Remarks", "is required")
 	need(o.MaxStreams > 0, "MaxStreams", "must be at least 1")
 	need(o.Heartbeat > 0 && o.Heartbeat <= maxHeartbeat, "Heartbeat", "must be at most 15s, or proxies cut idle streams")
 	need(o.Timeout > 0, "Timeout", "must be more than 0")

@@ -8,6 +8,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/dispatch"
+	"tallyman/internal/queue"
 	"tallyman/internal/stream"
 )
 
@@ -59,6 +60,10 @@ func (blank) Successor(_ context.Context, t contract.Task, _ contract.TaskSource
 func (blank) Cancel(_ context.Context, t contract.Task, _ func(int) bool) (dispatch.Cancelled, error) {
 	return dispatch.Cancelled{Run: t.Run}, nil
 }
+
+func (blank) Counts(context.Context, string) (queue.Counts, error) { return queue.Counts{}, nil }
+
+func (blank) LastScaling(context.Context, string) ([]contract.Scaling, error) { return nil, nil }
 
 // away is every port with NATS away: reads never load, writes are refused.
 type away struct{}
@@ -114,10 +119,19 @@ func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Can
 	return dispatch.Cancelled{}, stream.ErrUnavailable
 }
 
+func (away) Counts(context.Context, string) (queue.Counts, error) {
+	return queue.Counts{}, queue.ErrUnavailable
+}
+
+func (away) LastScaling(context.Context, string) ([]contract.Scaling, error) {
+	return nil, stream.ErrUnavailable
+}
+
 func blankOptions() Options {
 	return Options{
 		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{}, Webhooks: blank{},
 		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Past: blank{}, Log: slog.New(slog.DiscardHandler),
+		Claims: blank{}, Counter: blank{}, Remarks: blank{},
 	}
 }
 

@@ -51,6 +51,9 @@ type Server struct {
 	dispatch  Dispatcher
 	output    Getter
 	hooks     HookStore
+	claims    Getter
+	counter   Counter
+	remarks   Remarks
 	cron      Cron
 	past      *past
 	store     ScheduleStore
@@ -101,7 +104,7 @@ func New(o Options) (*Server, error) {
 		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
 		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks,
-		cron: o.Cron, past: newPast(o.Past),
+		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
@@ -206,6 +209,7 @@ func (s *Server) routes() {
 	s.app.Post(job+"/requeue", s.guard(s.requeueJob))
 	s.app.Get(job+"/events", s.guard(s.jobEvents))
 	s.app.Get(job+"/logs", s.guard(s.jobLogs))
+	s.app.Get(job+"/explain", s.guard(s.explainJob))
 	s.app.Get("/schedules", s.guard(s.listSchedules))
 	s.app.Get("/schedules/:scheduleId", s.guard(s.getSchedule))
 	s.app.Delete("/schedules/:scheduleId", s.guard(s.deleteSchedule))

@@ -17,6 +17,7 @@ type Bridge struct {
 	identity *identity
 	mirror   *mirror // nil where nobody tells Kubernetes Events
 	leading  atomic.Bool
+	stirs    atomic.Bool   // a unit has changed since it was looked at for those who explain
 	away     service.Fault // what units wait for
 }
 
@@ -63,6 +64,7 @@ func (b *Bridge) notified(namespace, name, uid string) {
 		return
 	}
 	b.books.notice(uid, place{namespace: namespace, name: name})
+	b.stirs.Store(true)
 	b.schedule.add(uid, 0)
 }
 

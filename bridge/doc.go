@@ -21,6 +21,8 @@
 //	lead.go         one of several judges and says; the others watch and stand by
 //	identity.go     which cluster a name stands for, so that no other is judged
 //	scaling.go      Kubernetes Events of units and ScaledJobs, mirrored
+//	sight.go        the pure function: a queue's ScaledJob and units to what they wait for
+//	look.go         what is seen of each queue, kept where those who explain find it
 //	kube/           the ports on a cluster, over client-go; nobody but cmd/bridge links it
 //
 // It reacts to state, never to an edge: whatever it missed, the next look at the same objects and the same

@@ -36,6 +36,9 @@ func (b *Bridge) lead(ctx context.Context) error {
 	if b.mirror != nil {
 		g.Go(func() error { return b.mirror.pass(ctx) })
 	}
+	if b.o.Scalers != nil {
+		g.Go(func() error { return b.lookForEver(ctx) })
+	}
 	return g.Wait()
 }
 

@@ -64,10 +64,15 @@ type Options struct {
 	// KubernetesEvents are mirrored to Scaling; nil where there are none.
 	KubernetesEvents KubernetesEvents
 	Scaling          Scaling
-	Clock            clockwork.Clock // the real one by default
-	Log              *slog.Logger
-	Workers          int           // units settled at a time; 4 by default
-	Sweep            time.Duration // how often claims with something left to do are looked at; 1m by default
+	// Scalers are written to Sights, for those who explain; nil where nobody does.
+	Scalers Scalers
+	Sights  Sights
+	// BackoffScale is the share of Kubernetes' back-off between attempts that is waited here; 1 by default.
+	BackoffScale float64
+	Clock        clockwork.Clock // the real one by default
+	Log          *slog.Logger
+	Workers      int           // units settled at a time; 4 by default
+	Sweep        time.Duration // how often claims with something left to do are looked at; 1m by default
 }
 
 func (o *Options) setDefaults() {
@@ -82,6 +87,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Workers == 0 {
 		o.Workers = DefaultWorkers
+	}
+	if o.BackoffScale == 0 {
+		o.BackoffScale = 1
 	}
 	if o.Sweep == 0 {
 		o.Sweep = DefaultSweep
@@ -106,6 +114,8 @@ func (o *Options) validate() error {
 	fault(o.Ledger == nil, "Ledger", "the bucket is needed")
 	fault(o.ClusterUID != nil && o.Marks == nil, "Marks", "the bucket is needed with ClusterUID")
 	fault(o.KubernetesEvents != nil && o.Scaling == nil, "Scaling", "the stream is needed with KubernetesEvents")
+	fault(o.Scalers != nil && o.Sights == nil, "Sights", "the bucket is needed with Scalers")
+	fault(o.BackoffScale < 0, "BackoffScale", "must not be negative")
 	fault(o.Workers < 1 || o.Workers > maxWorkers, "Workers", fmt.Sprintf("%d must be 1 to %d", o.Workers, maxWorkers))
 	fault(o.Sweep < time.Second, "Sweep", fmt.Sprintf("%s must be at least 1s", o.Sweep))
 	return errors.Join(faults...)

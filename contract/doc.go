@@ -10,11 +10,13 @@
 //	event.go     one fact in a job's life, a CloudEvent on the stream
 //	claim.go     the two records of the claim: a unit's and a run's
 //	scaling.go   a Kubernetes Event of a unit or of a ScaledJob, mirrored: it tells why
+//	sight.go     what a bridge sees of a queue in Kubernetes now
 //	job.go       the job document that the aggregator keeps
 //	stats.go     what events add up to, as people read it
 //	book.go      what one queue's jobs of one type add up to, in all or in one window of time
 //	sums.go      counts that add up
 //	sketch.go    durations that add up, and percentiles with a stated error
+//	explanation.go  where a job is, what it waits for, on what evidence
 //	schedule.go  a rule that makes jobs in time
 //	config.go    queues and job types, one shape for `tallyman dev` and the chart
 //	webhook.go   who is told of events, and how far each has come

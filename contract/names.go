@@ -137,6 +137,10 @@ func ClusterKey(cluster string) string {
 	return "cluster." + hex.EncodeToString(h[:8])
 }
 
+// SightKey is the key of what the bridge sees of a queue, in the bucket "claims". Like a cluster's it has two
+// tokens, so no queue's name makes it a unit's or a run's.
+func SightKey(queue string) string { return "sight." + queue }
+
 // UnitKeys matches the records of every unit of a queue; "*" for every queue.
 func UnitKeys(queue string) string { return queue + ".unit.*" }
 

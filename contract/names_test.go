@@ -163,6 +163,12 @@ func TestSubjectsMatchTheirPatterns(t *testing.T) {
 	if !matches(UnitKeys("q"), UnitKey("q", "u")) || matches(UnitKeys("q"), RunKey("q", job, 1)) {
 		t.Error("UnitKeys must match unit records only")
 	}
+	// Whatever a queue is called, what is seen of it is nobody's claim: the keys differ in their number of tokens.
+	for _, q := range []string{"unit", "sight", "run", "cluster"} {
+		if matches(UnitKeys("*"), SightKey(q)) || SightKey(q) == ClusterKey(q) || matches(UnitKey("sight", "*"), SightKey(q)) {
+			t.Errorf("%s is also another's key", SightKey(q))
+		}
+	}
 }
 
 func matches(pattern, subject string) bool {

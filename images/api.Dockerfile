@@ -7,6 +7,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
 COPY aggregator/*.go aggregator/
 COPY api/*.go api/openapi.yaml api/
+COPY api/explain/*.go api/explain/
 COPY api/page/ api/page/
 COPY cmd/api/*.go cmd/api/
 COPY contract/*.go contract/

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -38,13 +38,13 @@ const (
 	ofTheCluster = "kube-system"
 )
 
-// scaledJobs is KEDA's kind, of which only the metadata is read.
+// scaledJobs is KEDA's kind, read without its Go types: they would bring half of KEDA.
 var scaledJobs = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledjobs"}
 
 // Server is all that the bridge asks of Kubernetes. It writes nothing but a Lease.
 type Server struct {
 	batch, core, leases rest.Interface
-	metadata            metadata.Interface
+	dynamic             dynamic.Interface
 	log                 *slog.Logger
 	silent              service.Fault // that nobody answers
 }
@@ -88,8 +88,8 @@ func (s *Server) connect(config *rest.Config) error {
 	}
 	s.batch, s.core = of("/apis", batchv1.SchemeGroupVersion), of("/api", corev1.SchemeGroupVersion)
 	s.leases = of("/apis", coordinationv1.SchemeGroupVersion)
-	meta, e := metadata.NewForConfigAndClient(config, client)
-	s.metadata = meta
+	anything, e := dynamic.NewForConfigAndClient(config, client)
+	s.dynamic = anything
 	return errors.Join(err, e)
 }
 
@@ -182,9 +182,9 @@ func (s *Server) events(namespace string) *source {
 	return s.source(cache.NewFilteredListWatchFromClient(s.core, "events", namespace, all), "events", namespace)
 }
 
-// scaledJobs lists and watches the names and annotations of ScaledJobs.
+// scaledJobs lists and watches ScaledJobs.
 func (s *Server) scaledJobs(namespace string) *source {
-	c := s.metadata.Resource(scaledJobs).Namespace(namespace)
+	c := s.dynamic.Resource(scaledJobs).Namespace(namespace)
 	return s.source(&cache.ListWatch{
 		ListWithContextFunc:  func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return c.List(ctx, o) },
 		WatchFuncWithContext: c.Watch,

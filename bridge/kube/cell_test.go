@@ -22,6 +22,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -143,13 +144,11 @@ var kinds = map[string]kind{
 	"namespaces": {"/api/v1", corev1.SchemeGroupVersion.WithKind("Namespace"), func() kubeObject { return &corev1.Namespace{} }},
 	"leases": {"/apis/coordination.k8s.io/v1", coordinationv1.SchemeGroupVersion.WithKind("Lease"),
 		func() kubeObject { return &coordinationv1.Lease{} }},
-	// ScaledJobs are asked for as metadata only.
-	"scaledjobs": {"/apis/keda.sh/v1alpha1", metav1.SchemeGroupVersion.WithKind("PartialObjectMetadata"),
-		func() kubeObject { return &scaledJob{} }},
+	"scaledjobs": {"/apis/keda.sh/v1alpha1", scaledJobs.GroupVersion().WithKind("ScaledJob"), func() kubeObject { return &scaledJob{} }},
 }
 
-// scaledJob is so much of one as is asked for.
-type scaledJob = metav1.PartialObjectMetadata
+// scaledJob is one as nobody's Go type has it.
+type scaledJob = unstructured.Unstructured
 
 func resourceOf(o kubeObject) string {
 	for resource, k := range kinds {

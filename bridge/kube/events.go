@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
 
 	"tallyman/bridge"
@@ -58,7 +58,7 @@ func newTeller(server *Server, m *mirror) (*teller, error) {
 	scaled := server.scaledJobs(m.namespace)
 	t := &teller{
 		m: m, events: server.events(m.namespace),
-		scaledJobs: cache.NewSharedIndexInformer(scaled, &metav1.PartialObjectMetadata{}, 0, nil),
+		scaledJobs: cache.NewSharedIndexInformer(scaled, &unstructured.Unstructured{}, 0, nil),
 	}
 	m.sources = append(m.sources, t.events, scaled)
 	return t, errors.Join(t.scaledJobs.SetTransform(strip), t.scaledJobs.SetWatchErrorHandlerWithContext(ended))
@@ -223,10 +223,10 @@ func (t *teller) of(o corev1.ObjectReference) (contract.Scaling, bool) {
 
 func (t *teller) ofScaledJob(o corev1.ObjectReference) (contract.Scaling, bool) {
 	object, _, err := t.scaledJobs.GetStore().GetByKey(t.m.namespace + "/" + o.Name)
-	meta, ok := object.(*metav1.PartialObjectMetadata)
-	if err != nil || !ok || meta.UID != o.UID {
+	scaled, ok := object.(*unstructured.Unstructured)
+	if err != nil || !ok || scaled.GetUID() != o.UID {
 		return contract.Scaling{}, false
 	}
-	queue := meta.Annotations[contract.AnnotationQueue]
+	queue := scaled.GetAnnotations()[contract.AnnotationQueue]
 	return contract.Scaling{Queue: queue, ScaledJob: o.Name}, contract.ValidToken(queue)
 }

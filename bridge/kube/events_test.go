@@ -34,9 +34,12 @@ func remark(uid string, of kubeObject, reason string, count int32) *corev1.Event
 }
 
 func scaled(name, uid, queue string) *scaledJob {
-	s := &scaledJob{ObjectMeta: metav1.ObjectMeta{Namespace: "jobs", Name: name, UID: types.UID(uid)}}
+	s := &scaledJob{Object: make(map[string]any)}
+	s.SetNamespace("jobs")
+	s.SetName(name)
+	s.SetUID(types.UID(uid))
 	if queue != "" {
-		s.Annotations = map[string]string{contract.AnnotationQueue: queue}
+		s.SetAnnotations(map[string]string{contract.AnnotationQueue: queue})
 	}
 	return s
 }

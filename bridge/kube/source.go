@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
@@ -179,8 +180,8 @@ func strip(object any) (any, error) {
 		stripJob(o)
 	case *corev1.Pod:
 		stripPod(o)
-	case *metav1.PartialObjectMetadata:
-		o.ManagedFields, o.OwnerReferences, o.Labels, o.Annotations = nil, nil, nil, onlyQueue(o.Annotations)
+	case *unstructured.Unstructured:
+		stripScaledJob(o)
 	}
 	return object, nil
 }

@@ -30,7 +30,8 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o api.Options, past *aggregator.Past) error {
-	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput, contract.BucketWebhooks)
+	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput, contract.BucketWebhooks,
+		contract.BucketClaims)
 	if err != nil {
 		return err
 	}
@@ -46,6 +47,7 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
 	o.Webhooks = hooks
 	past.Events, o.Past = p.Stream, past
+	o.Claims, o.Counter, o.Remarks = buckets[4], q, p.Stream
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	srv, err := api.New(o)
 	if err != nil {

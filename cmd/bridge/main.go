@@ -55,6 +55,7 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, s settings
 	o.Kubernetes, o.Claims, o.Events, o.Log = k, claims, p.Stream, p.Log
 	o.Ledger, o.ClusterUID, o.Marks = ledger, server, claims
 	o.KubernetesEvents, o.Scaling = k, p.Stream
+	o.Scalers, o.Sights = k, claims
 	lease, err := s.election(server)
 	if err != nil {
 		return err

@@ -61,22 +61,21 @@ func (w *world) units(context.Context) error {
 	}
 	kube, err := localkube.New(localkube.Options{
 		Dir: w.p.folder.at("localkube"), Processor: w.o.Processor, Queues: w.kubeQueues(), Env: w.env(config),
-		Cluster: cluster, Namespace: namespace, BackoffScale: w.o.BackoffScale, Grace: grace, Log: w.p.log,
+		Cluster: cluster, Namespace: namespace, BackoffScale: w.o.BackoffScale, Grace: grace,
+		Paused: w.o.Paused, Log: w.p.log,
 	})
 	if err != nil {
 		return err
 	}
 	br, err := bridge.New(bridge.Options{
 		Cluster: cluster, Namespaces: []string{namespace}, Kubernetes: kube, Claims: w.claims, Events: w.p.stream,
-		Ledger: w.jobs, Log: w.p.log,
+		Ledger: w.jobs, Scalers: kube, Sights: w.claims, BackoffScale: w.o.BackoffScale, Log: w.p.log,
 	})
 	if err != nil {
 		return err
 	}
 	w.p.add("bridge", br.Run, nil)
-	if !w.o.Paused {
-		w.p.add("localkube", kube.Run, nil)
-	}
+	w.p.add("localkube", kube.Run, nil)
 	return nil
 }
 
@@ -176,7 +175,8 @@ func (w *world) api(context.Context) error {
 	srv, err := api.New(api.Options{
 		Addr: w.o.API, IndexPath: w.p.folder.at("index.db"), Config: w.o.Config, Jobs: w.jobs, Schedules: w.schedules,
 		Ticks: w.schedules, Output: w.output, Webhooks: w.hooks, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
-		Cron: program.Cron(scheduler.Next), Past: &aggregator.Past{Events: w.p.stream}, Log: w.p.log,
+		Cron: program.Cron(scheduler.Next), Past: &aggregator.Past{Events: w.p.stream},
+		Claims: w.claims, Counter: w.queue, Remarks: w.p.stream, Log: w.p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --api", err)

@@ -8,6 +8,7 @@
 //	options.go    what it is made of
 //	kube.go       Kube: New (loads what was), Run, Wake
 //	scale.go      KEDA: from the queue's depth to how many units are to be made; history
+//	scaledjob.go  what KEDA would say of each queue
 //	unit.go       one unit: the Kubernetes Job controller, a goroutine for each
 //	policy.go     the pure part of it: pod failure policy, back-off, when a Kubernetes Job is over
 //	job.go        a Kubernetes Job and its conditions

@@ -15,6 +15,7 @@ type Kube struct {
 	o        Options
 	root     string              // Options.Dir without links, as /proc names it
 	wakes    []chan struct{}     // of each queue
+	verdicts map[string]*verdict // of each queue, by name
 	silences map[string]*silence // of each queue, by name
 	forker   forker
 	mu       sync.Mutex
@@ -32,10 +33,11 @@ func New(o Options) (*Kube, error) {
 	}
 	k := &Kube{
 		o: o, forker: newForker(), units: make(map[string]*unit), watchers: make(map[*watcher]struct{}),
-		silences: make(map[string]*silence),
+		silences: make(map[string]*silence), verdicts: make(map[string]*verdict),
 	}
 	for i := range o.Queues {
 		k.wakes = append(k.wakes, make(chan struct{}, 1))
+		k.verdicts[o.Queues[i].Name] = &verdict{}
 		k.silences[o.Queues[i].Name] = &silence{}
 	}
 	if err := k.makeFolders(); err != nil {
@@ -76,8 +78,11 @@ func (k *Kube) Run(ctx context.Context) error {
 		k.start(ctx, u)
 	}
 	for i := range k.o.Queues {
-		k.running.Go(func() { k.scaleForEver(ctx, &k.o.Queues[i], k.wakes[i]) })
+		if !k.o.Paused {
+			k.running.Go(func() { k.scaleForEver(ctx, &k.o.Queues[i], k.wakes[i]) })
+		}
 	}
+	<-ctx.Done()
 	k.running.Wait()
 	return nil
 }

@@ -51,6 +51,8 @@ type Options struct {
 	Namespace string   // "default" by default
 	Node      string   // "localhost" by default
 
+	Paused bool // no units are made, as with KEDA's annotation; those that there are go on
+
 	Poll         time.Duration // how often the queues are asked; 100ms by default
 	BackoffScale float64       // of Kubernetes' 10s, 20s, ... between attempts; 1 by default
 	Grace        time.Duration // from SIGTERM to SIGKILL; 30s by default

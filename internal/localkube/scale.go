@@ -42,6 +42,7 @@ func (k *Kube) scale(ctx context.Context, q *Queue, away bool) bool {
 	asking, cancel := context.WithTimeout(ctx, depthTimeout)
 	visible, _, _, err := q.Depth(asking)
 	cancel()
+	k.verdicts[q.Name].say(err == nil && visible > 0, err, k.now())
 	if err != nil {
 		if !away && ctx.Err() == nil {
 			k.o.Log.Warn("a queue does not tell its depth; no units are made for it until it does", "queue", q.Name, "error", err)

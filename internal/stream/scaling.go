@@ -57,3 +57,32 @@ func (s *Stream) Scaling(ctx context.Context, queue string, since time.Time, fn 
 	}
 	return err
 }
+
+// maxReasons bounds how many kinds of Kubernetes Events of a queue LastScaling gives.
+const maxReasons = 256
+
+// LastScaling gives the newest of each kind of Kubernetes Event of a queue, by its reason. However much was
+// said, that is few.
+func (s *Stream) LastScaling(ctx context.Context, queue string) (all []contract.Scaling, err error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	cfg := jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{contract.ScalingOfQueue(queue)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	}
+	ended := func(pending uint64) error {
+		if pending == 0 || len(all) == maxReasons {
+			return errLoaded
+		}
+		return nil
+	}
+	err = s.consume(ctx, contract.StreamScaling, cfg, 0, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		if e, err := contract.DecodeScaling(m.Data()); err == nil {
+			all = append(all, e)
+		}
+		return ended(meta.NumPending)
+	}, ended)
+	if err != nil && !errors.Is(err, errLoaded) {
+		return nil, wrap(err, "read what Kubernetes said of queue", queue)
+	}
+	return all, nil
+}

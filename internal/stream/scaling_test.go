@@ -53,6 +53,18 @@ func TestScalingIsKeptOnce(t *testing.T) {
 	if d := cmp.Diff(want[1:2], mirrored(t, s, "other", time.Time{})); d != "" {
 		t.Errorf("one queue (-want +got):\n%s", d)
 	}
+	for queue, want := range map[string][]string{
+		"default": {"KEDAJobsCreated event-1/2"}, "other": {"Failed.Mount event-2/1"}, "unheard-of": nil,
+	} {
+		var got []string
+		last, err := s.LastScaling(t.Context(), queue)
+		for _, e := range last {
+			got = append(got, e.Reason+" "+e.ID())
+		}
+		if d := cmp.Diff(want, got); d != "" || err != nil {
+			t.Errorf("the newest of %s (-want +got):\n%s%v", queue, d, err)
+		}
+	}
 	if got := mirrored(t, s, "*", time.Now().Add(time.Hour)); got != nil {
 		t.Errorf("of the time to come: %v", got)
 	}

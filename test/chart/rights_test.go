@@ -81,7 +81,7 @@ func expected(queues ...string) map[string]rights {
 	order := contract.BucketSubject(contract.BucketWebhooks, contract.WebhookOrderKey("*"))
 	progress := contract.BucketSubject(contract.BucketWebhooks, contract.WebhookStateKey("*"))
 	users := map[string]rights{
-		"api": {Publish: slices.Concat(look, follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"), watch(contract.BucketSchedules, ">"),
+		"api": {Publish: slices.Concat(look, follow(contract.StreamEvents, ""), follow(contract.StreamScaling, contract.ScalingSubjects), watch(contract.BucketJobs, ">"), watch(contract.BucketSchedules, ">"),
 			say("*", contract.Submitted, contract.Queued, contract.CancelledKind),
 			[]string{units, runs, schedule, order, leader(contract.BucketClaims), leader(contract.BucketWebhooks), oneEvent, direct(contract.BucketSchedules, "*"), direct(contract.BucketOutput, wild(contract.OutputKey("*", "*", 0, 0)))}),
 			Subscribe: []string{contract.ProgressSubjects}},
@@ -93,7 +93,8 @@ func expected(queues ...string) map[string]rights {
 				progress, contract.BucketSubject(contract.BucketLeases, contract.LeaseWebhooks), leader(contract.BucketWebhooks)})},
 		"bridge": {Publish: slices.Concat(look, watch(contract.BucketClaims, contract.UnitKeys("*")), watch(contract.BucketJobs, contract.KeyStats),
 			say("*", contract.Submitted, contract.Claimed, contract.AttemptFailed, contract.AttemptDisrupted, contract.Succeeded, contract.Failed, contract.CancelledKind, contract.ClaimFailed),
-			[]string{units, contract.BucketSubject(contract.BucketClaims, clusters), leader(contract.BucketClaims), contract.ScalingSubjects})},
+			[]string{units, contract.BucketSubject(contract.BucketClaims, clusters),
+				contract.BucketSubject(contract.BucketClaims, contract.SightKey("*")), leader(contract.BucketClaims), contract.ScalingSubjects})},
 		"aggregator": {Publish: slices.Concat(look, build, follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"),
 			[]string{contract.BucketSubject(contract.BucketJobs, ">"), contract.BucketSubject(contract.BucketLeases, contract.LeaseLedger), leader(contract.BucketLeases),
 				oneEvent, direct(contract.BucketJobs, ">")})},
@@ -203,6 +204,7 @@ var acts = []struct {
 	{"write a unit's claim in a", true, "$KV.claims.a.unit.u", []string{"api", "bridge", "processor-a", "admin"}},
 	{"write a unit's claim in b", true, "$KV.claims.b.unit.u", []string{"api", "bridge", "processor-b", "admin"}},
 	{"say which cluster a name stands for", true, "$KV.claims.cluster.0123456789abcdef", []string{"bridge", "admin"}},
+	{"tell what is seen of a queue", true, "$KV.claims.sight.a", []string{"bridge", "admin"}},
 	{"write a run's owner in a", true, "$KV.claims.a.run.j.1", []string{"api", "scheduler", "processor-a", "admin"}},
 	{"write a run's owner in b", true, "$KV.claims.b.run.j.1", []string{"api", "scheduler", "processor-b", "admin"}},
 	{"write the books", true, "$KV.jobs.job.j", []string{"aggregator", "admin"}},
@@ -218,7 +220,7 @@ var acts = []struct {
 	{"mirror Kubernetes' Events", true, "jobs.scaling.a.Failed", []string{"bridge", "admin"}},
 	{"read any claim", true, "$JS.API.STREAM.MSG.GET.KV_claims", []string{"api", "scheduler", "bridge", "processor-a", "processor-b", "admin"}},
 	{"read every event", true, "$JS.API.CONSUMER.CREATE.EVENTS.c", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
-	{"read what Kubernetes said", true, "$JS.API.CONSUMER.CREATE.SCALING.c.jobs.scaling.a.*", []string{"tap", "admin"}},
+	{"read what Kubernetes said", true, "$JS.API.CONSUMER.CREATE.SCALING.c.jobs.scaling.a.*", []string{"api", "tap", "admin"}},
 	{"read one event", true, "$JS.API.DIRECT.GET.EVENTS", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
 	{"read outputs", true, "$JS.API.DIRECT.GET.KV_output.$KV.output.a.j.1.1", []string{"api", "admin"}},
 	{"read the books", true, "$JS.API.CONSUMER.CREATE.KV_jobs.c.$KV.jobs.>", []string{"api", "aggregator", "admin"}},

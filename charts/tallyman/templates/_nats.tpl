@@ -42,11 +42,12 @@ _INBOX_{{ . }}
 {{- $jobs := include "tallyman.nats.consume" (dict "stream" "KV_jobs" "filter" "$KV.jobs.>") | fromJsonArray -}}
 {{- $stats := include "tallyman.nats.consume" (dict "stream" "KV_jobs" "filter" "$KV.jobs.stats") | fromJsonArray -}}
 {{- $units := include "tallyman.nats.consume" (dict "stream" "KV_claims" "filter" "$KV.claims.*.unit.*") | fromJsonArray -}}
+{{- $said := include "tallyman.nats.consume" (dict "stream" "SCALING" "filter" "jobs.scaling.*.*") | fromJsonArray -}}
 {{- $schedules := include "tallyman.nats.consume" (dict "stream" "KV_schedules" "filter" "$KV.schedules.>") | fromJsonArray -}}
 {{- $orders := include "tallyman.nats.consume" (dict "stream" "KV_webhooks" "filter" "$KV.webhooks.order.*") | fromJsonArray -}}
 {{- $users := dict -}}
 
-{{- $_ := set $users "api" (dict "publish" (concat $look $events $jobs $schedules
+{{- $_ := set $users "api" (dict "publish" (concat $look $events $jobs $schedules $said
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "queued" "cancelled")) | fromJsonArray)
       (list "$KV.claims.*.run.*.*" "$KV.claims.*.unit.*" "$KV.schedules.*"
         "$JS.API.STREAM.MSG.GET.KV_claims" "$JS.API.DIRECT.GET.EVENTS" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"
@@ -63,7 +64,7 @@ _INBOX_{{ . }}
 
 {{- $_ := set $users "bridge" (dict "publish" (concat $look $units $stats
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "claimed" "attempt-failed" "attempt-disrupted" "succeeded" "failed" "cancelled" "claim-failed")) | fromJsonArray)
-      (list "$KV.claims.*.unit.*" "$KV.claims.cluster.*" "$JS.API.STREAM.MSG.GET.KV_claims" "jobs.scaling.*.*"))
+      (list "$KV.claims.*.unit.*" "$KV.claims.cluster.*" "$KV.claims.sight.*" "$JS.API.STREAM.MSG.GET.KV_claims" "jobs.scaling.*.*"))
       "subscribe" list) -}}
 
 {{- /* The aggregator alone makes what is missing: whoever can make a stream can have it copy others. */ -}}
