@@ -18,7 +18,6 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"tallyman/contract"
-	"tallyman/internal/dev"
 	"tallyman/internal/localkube"
 	"tallyman/internal/natslocal"
 	"tallyman/internal/queue"
@@ -117,7 +116,7 @@ func (p *part) sqs(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := dev.MakeQueues(ctx, srv, &config); err != nil {
+	if err := srv.EnsureQueues(ctx, &config); err != nil {
 		return err
 	}
 	go func() {
