@@ -34,6 +34,7 @@ type load struct {
 	unsure   int // messages sent past the api of which it is not known whether they arrived
 	last     uint64
 	readings int
+	off      bool // one of them did not balance
 }
 
 const (
