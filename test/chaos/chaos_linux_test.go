@@ -68,9 +68,13 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	l := &load{w: w}
+	// JetStream gives the number of a first message that it could not write to no other: the stream begins at 2,
+	// and the ledger must take the 1 for lost. So in every world something was stored before anything goes wrong.
+	before := 1
 	if slices.ContainsFunc(p, func(f fault) bool { return f.what == "trim" }) {
-		l.before(ctx, trimBefore)
+		before = trimBefore
 	}
+	l.before(ctx, before)
 	reading, stop := context.WithCancel(ctx)
 	read := make(chan struct{})
 	go func() { l.readBooks(reading); close(read) }()
@@ -87,6 +91,9 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	o := &oracle{l: l}
 	for _, fault := range o.judge(s, l.told, l.history) {
 		t.Error(fault)
+	}
+	if t.Failed() {
+		w.tellStream()
 	}
 	for _, name := range programs {
 		if b, err := os.ReadFile(w.processes[name].log); err == nil && (strings.Contains(string(b), "panic:") || strings.Contains(string(b), "DATA RACE")) {
@@ -170,7 +177,8 @@ func (l *load) readBooks(ctx context.Context) {
 			continue
 		}
 		l.readings++
-		if fault := imbalance(&s); fault != "" {
+		if fault := imbalance(&s); fault != "" && !l.off { // once is enough
+			l.off = true
 			l.w.t.Error(fault)
 		}
 		if s.AsOf.Seq < l.last {

@@ -34,6 +34,7 @@ type load struct {
 	unsure   int // messages sent past the api of which it is not known whether they arrived
 	last     uint64
 	readings int
+	off      bool // one of them did not balance
 }
 
 const (
@@ -163,7 +164,8 @@ func (l *load) post(ctx context.Context, n int, r *rand.Rand) error {
 	body := fmt.Sprintf(`{"type":"work","timeoutSeconds":2,"payload":%q}`, words)
 	header := http.Header{"Idempotency-Key": {fmt.Sprint("wish-", n)}}
 	if r.IntN(5) == 0 { // twice at once
-		go func() { _, _, _ = l.insist(ctx, http.MethodPost, "/jobs", body, header.Clone()) }()
+		twin := header.Clone()
+		go func() { _, _, _ = l.insist(ctx, http.MethodPost, "/jobs", body, twin) }()
 	}
 	status, b, err := l.insist(ctx, http.MethodPost, "/jobs", body, header)
 	if err != nil {

@@ -101,13 +101,20 @@ func (p *process) watch(cmd *exec.Cmd, exited chan struct{}) {
 	if !alone {
 		return
 	}
-	p.t.Logf("%s ended by itself: %s", p.name, cmd.ProcessState)
+	p.t.Logf("%s ended by itself: %s: %s", p.name, cmd.ProcessState, p.lastWord())
 	<-time.After(restartAfter)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == nil && !p.down && !p.over {
 		p.begin()
 	}
+}
+
+// lastWord is the last line of its log.
+func (p *process) lastWord() string {
+	b, _ := os.ReadFile(p.log) // where there is none there is no word
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
 }
 
 // kill ends the life of now, with no warning, and returns when it has ended.

@@ -127,3 +127,15 @@ func (w *world) finished() (uint64, error) {
 	}
 	return upTo, nil
 }
+
+// tellStream logs what the stream holds.
+func (w *world) tellStream() {
+	err := w.limitEvents(func(info *jetstream.StreamInfo) bool {
+		w.t.Logf("the stream: made %s, %d events from %d to %d, %d missing between", info.Created.Format(time.TimeOnly),
+			info.State.Msgs, info.State.FirstSeq, info.State.LastSeq, info.State.NumDeleted)
+		return false
+	})
+	if err != nil {
+		w.t.Logf("the stream: %v", err)
+	}
+}
