@@ -8,8 +8,8 @@ use super::object::Object;
 use super::time::Time;
 use super::words::{Kind, Reason, Source};
 use super::{
-    HIGHEST_ATTEMPT, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_REQUEST,
-    MAX_RESULT_BYTES, MAX_RUN, MAX_TAIL_BYTES, MAX_TOKEN, names, text,
+    HIGHEST_ATTEMPT, MAX_DURATION_MS, MAX_ENVELOPE_BYTES, MAX_EVENT_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES,
+    MAX_REQUEST, MAX_RESULT_BYTES, MAX_RUN, MAX_TAIL_BYTES, MAX_TOKEN, names, text,
 };
 
 const TYPE_PREFIX: &str = "dev.tallyman.job.";
