@@ -3,6 +3,8 @@ package explain
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -268,6 +270,40 @@ func TestAnyFactMayBeMissing(t *testing.T) {
 			if x := Explain(f); x.Sentence == "" || x.Situation == "" || len(x.Evidence) == 0 {
 				t.Fatalf("%s without %b: %+v", s, bits, x)
 			}
+		}
+	}
+}
+
+// docs/explain.md has every situation, and no other.
+func TestEverySituationIsDocumented(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/explain.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(b), "<!-- situations -->")
+	table, _, _ = strings.Cut(table, "<!-- /situations -->")
+	named := make(map[string]bool)
+	for line := range strings.Lines(table) {
+		words := strings.Split(line, "|")
+		if len(words) < 3 {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`([a-z-]+…?)`").FindAllStringSubmatch(words[1], -1) {
+			named[m[1]] = true
+		}
+	}
+	for _, name := range Situations() {
+		if strings.HasPrefix(name, "failed-") {
+			name = "failed-…"
+		}
+		if !named[name] {
+			t.Errorf("docs/explain.md has no %s", name)
+		}
+	}
+	for name := range named {
+		if !slices.Contains(Situations(), name) && name != "failed-…" {
+			t.Errorf("docs/explain.md has %s, which is no situation", name)
 		}
 	}
 }
