@@ -125,7 +125,8 @@ var situations = []struct {
 	{"accepted", []change{state(contract.StateAccepted)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it in 20s, at 12:00:20 UTC.", ""},
 	{"accepted", []change{state(contract.StateAccepted), since(5 * time.Minute)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it now.", "scheduler"},
 	{"sqs-away", []change{state(contract.StateAccepted), func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is recorded for good and SQS does not answer", "Look after SQS"},
-	{"sqs-away", []change{func(f *Facts) { f.SQS.Fault = errSlow }}, "The job's message is on SQS, and SQS does not answer", "Look after SQS"},
+	{"sqs-away", []change{func(f *Facts) { f.SQS.Fault, f.Sight.Value.ScaledJob.Conditions[0].Status = errSlow, "False" }}, "The job's message is on SQS, and SQS does not answer", "Look after SQS"},
+	{"queued", []change{func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is queued, no other is before it, and KEDA makes a pod", ""}, // KEDA may ask
 	{"queue-missing", []change{func(f *Facts) { f.SQS.Value = Counts{Missing: true} }}, `SQS has no queue for "media"`, "https://sqs/media"},
 	{"paused", []change{ahead(3), func(f *Facts) { f.Sight.Value.ScaledJob.Paused = true }}, `Queue "media" is paused by its annotation, so no pod is made for the job, which waits behind 3 others.`, "kubectl -n jobs annotate scaledjob processor-media autoscaling.keda.sh/paused-"},
 	{"unserved", []change{func(f *Facts) { f.Sight.Value.ScaledJob = nil }}, `No ScaledJob serves queue "media"`, "helm upgrade"},
@@ -151,6 +152,8 @@ var situations = []struct {
 
 	// At work.
 	{"claimed", []change{owned, state(contract.StateQueued)}, "A pod of Kubernetes Job media-u has claimed the job, and the ledger is about to hear it.", ""},
+	{"claimed", []change{owned, state(contract.StateAccepted)}, "A pod of Kubernetes Job media-u has claimed the job", ""}, // a message of a stranger
+	{"running", []change{owned, waiting("v", contract.WaitNode, "Unschedulable", "", time.Second), func(f *Facts) { f.Claim.Fault, f.Claim.Value = errSlow, Claim{} }}, "Attempt 1 runs since 20s", "tallyman cancel"},
 	{"starting", []change{owned, func(f *Facts) { f.Job.Runs[0].Attempts[0].StartedAt = contract.Time{} }}, "A pod has claimed the job 20s ago, and its work is about to begin as attempt 1.", ""},
 	{"running", []change{owned}, "Attempt 1 runs since 20s; it may take 60m.", "tallyman cancel"},
 	{"running", []change{owned, func(f *Facts) { f.Progress = &Progress{At: noon, Data: json.RawMessage(`{"done":3,"total":8}`)} }}, "Attempt 1 runs since 20s and is at 3 of 8; it may take 60m.", "tallyman cancel"},
