@@ -113,7 +113,7 @@ func (t *teller) bridge() {
 		return
 	}
 	v := a.Value
-	text := fmt.Sprintf("%s under way, of which %d have a job", count(v.Units, "Kubernetes Job"), v.Claimed)
+	text := fmt.Sprintf("%s under way, %d with a job", count(v.Units, "Kubernetes Job"), v.Claimed)
 	if f.bridgeSilent() {
 		text += "; it tells at least every " + span(contract.SightEverySeconds*time.Second)
 	}

@@ -81,10 +81,11 @@ func both(a, b func(*Facts) bool) func(*Facts) bool {
 }
 
 var (
-	accepted = in(contract.StateAccepted)
-	queued   = in(contract.StateQueued)
-	running  = in(contract.StateRunning)
-	retrying = in(contract.StateRetrying)
-	started  = in(contract.StateRunning, contract.StateRetrying)
-	unended  = in(contract.StateAccepted, contract.StateQueued, contract.StateRunning, contract.StateRetrying)
+	accepted  = in(contract.StateAccepted)
+	queued    = in(contract.StateQueued)
+	running   = in(contract.StateRunning)
+	retrying  = in(contract.StateRetrying)
+	unstarted = in(contract.StateAccepted, contract.StateQueued)
+	started   = in(contract.StateRunning, contract.StateRetrying)
+	unended   = in(contract.StateAccepted, contract.StateQueued, contract.StateRunning, contract.StateRetrying)
 )

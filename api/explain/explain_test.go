@@ -3,6 +3,8 @@ package explain
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -123,7 +125,8 @@ var situations = []struct {
 	{"accepted", []change{state(contract.StateAccepted)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it in 20s, at 12:00:20 UTC.", ""},
 	{"accepted", []change{state(contract.StateAccepted), since(5 * time.Minute)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it now.", "scheduler"},
 	{"sqs-away", []change{state(contract.StateAccepted), func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is recorded for good and SQS does not answer", "Look after SQS"},
-	{"sqs-away", []change{func(f *Facts) { f.SQS.Fault = errSlow }}, "The job's message is on SQS, and SQS does not answer", "Look after SQS"},
+	{"sqs-away", []change{func(f *Facts) { f.SQS.Fault, f.Sight.Value.ScaledJob.Conditions[0].Status = errSlow, "False" }}, "The job's message is on SQS, and SQS does not answer", "Look after SQS"},
+	{"queued", []change{func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is queued, no other is before it, and KEDA makes a pod", ""}, // KEDA may ask
 	{"queue-missing", []change{func(f *Facts) { f.SQS.Value = Counts{Missing: true} }}, `SQS has no queue for "media"`, "https://sqs/media"},
 	{"paused", []change{ahead(3), func(f *Facts) { f.Sight.Value.ScaledJob.Paused = true }}, `Queue "media" is paused by its annotation, so no pod is made for the job, which waits behind 3 others.`, "kubectl -n jobs annotate scaledjob processor-media autoscaling.keda.sh/paused-"},
 	{"unserved", []change{func(f *Facts) { f.Sight.Value.ScaledJob = nil }}, `No ScaledJob serves queue "media"`, "helm upgrade"},
@@ -149,6 +152,8 @@ var situations = []struct {
 
 	// At work.
 	{"claimed", []change{owned, state(contract.StateQueued)}, "A pod of Kubernetes Job media-u has claimed the job, and the ledger is about to hear it.", ""},
+	{"claimed", []change{owned, state(contract.StateAccepted)}, "A pod of Kubernetes Job media-u has claimed the job", ""}, // a message of a stranger
+	{"running", []change{owned, waiting("v", contract.WaitNode, "Unschedulable", "", time.Second), func(f *Facts) { f.Claim.Fault, f.Claim.Value = errSlow, Claim{} }}, "Attempt 1 runs since 20s", "tallyman cancel"},
 	{"starting", []change{owned, func(f *Facts) { f.Job.Runs[0].Attempts[0].StartedAt = contract.Time{} }}, "A pod has claimed the job 20s ago, and its work is about to begin as attempt 1.", ""},
 	{"running", []change{owned}, "Attempt 1 runs since 20s; it may take 60m.", "tallyman cancel"},
 	{"running", []change{owned, func(f *Facts) { f.Progress = &Progress{At: noon, Data: json.RawMessage(`{"done":3,"total":8}`)} }}, "Attempt 1 runs since 20s and is at 3 of 8; it may take 60m.", "tallyman cancel"},
@@ -268,6 +273,40 @@ func TestAnyFactMayBeMissing(t *testing.T) {
 			if x := Explain(f); x.Sentence == "" || x.Situation == "" || len(x.Evidence) == 0 {
 				t.Fatalf("%s without %b: %+v", s, bits, x)
 			}
+		}
+	}
+}
+
+// docs/explain.md has every situation, and no other.
+func TestEverySituationIsDocumented(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../../docs/explain.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(b), "<!-- situations -->")
+	table, _, _ = strings.Cut(table, "<!-- /situations -->")
+	named := make(map[string]bool)
+	for line := range strings.Lines(table) {
+		words := strings.Split(line, "|")
+		if len(words) < 3 {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`([a-z-]+…?)`").FindAllStringSubmatch(words[1], -1) {
+			named[m[1]] = true
+		}
+	}
+	for _, name := range Situations() {
+		if strings.HasPrefix(name, "failed-") {
+			name = "failed-…"
+		}
+		if !named[name] {
+			t.Errorf("docs/explain.md has no %s", name)
+		}
+	}
+	for name := range named {
+		if !slices.Contains(Situations(), name) && name != "failed-…" {
+			t.Errorf("docs/explain.md has %s, which is no situation", name)
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (f *Facts) wait() *contract.Waiting {
 		return nil
 	}
 	own, claimed := f.unit()
-	if claimed && f.unseen() {
+	if claimed && f.unseen() || !claimed && started(f) { // of another's pods nothing follows
 		return nil
 	}
 	var worst *contract.Waiting

@@ -35,7 +35,7 @@ var orderlyRows = [...]row{
 	},
 	{
 		name:  "hidden",
-		holds: both(queued, func(f *Facts) bool { return f.SQS.Value.Visible == 0 && f.SQS.Value.InFlight > 0 }),
+		holds: both(queued, func(f *Facts) bool { return f.SQS.ok() && f.SQS.Value.Visible == 0 && f.SQS.Value.InFlight > 0 }),
 		says: func(f *Facts) string {
 			visibility := time.Duration(contract.DefaultVisibility)
 			if f.Config != nil {

@@ -65,8 +65,15 @@ var waitingRows = [...]row{
 		},
 	},
 	{
+		name:  "claimed",
+		holds: both(unstarted, func(f *Facts) bool { u := f.Claim.Value.Unit; return u != nil && u.State == contract.Owned }),
+		says: func(f *Facts) string {
+			return fmt.Sprintf("A pod of Kubernetes Job %s has claimed the job, and the ledger is about to hear it.", f.Claim.Value.Unit.Name)
+		},
+	},
+	{
 		name:  "queue-missing",
-		holds: both(in(contract.StateAccepted, contract.StateQueued), func(f *Facts) bool { return f.SQS.ok() && f.SQS.Value.Missing }),
+		holds: both(unstarted, func(f *Facts) bool { return f.SQS.ok() && f.SQS.Value.Missing }),
 		says: func(f *Facts) string {
 			return fmt.Sprintf("SQS has no queue for %q, so nothing can be sent to it or taken from it.", f.Job.Queue)
 		},
@@ -75,8 +82,12 @@ var waitingRows = [...]row{
 		},
 	},
 	{
-		name:  "sqs-away",
-		holds: both(in(contract.StateAccepted, contract.StateQueued), func(f *Facts) bool { return !f.SQS.ok() }),
+		// The api may lack a right that KEDA has, so of a queued job KEDA is asked too.
+		name: "sqs-away",
+		holds: both(unstarted, func(f *Facts) bool {
+			s := f.scaled()
+			return !f.SQS.ok() && (accepted(f) || s == nil || s.Condition("Ready").Status != "True")
+		}),
 		says: func(f *Facts) string {
 			if accepted(f) {
 				return "The job is recorded for good and SQS does not answer, so its task is not sent yet; the scheduler sends it as soon as SQS takes it."
@@ -100,13 +111,6 @@ var waitingRows = [...]row{
 		due: func(f *Facts) time.Time { return f.since().Add(relayAfter) },
 	},
 	{
-		name:  "claimed",
-		holds: both(queued, func(f *Facts) bool { u := f.Claim.Value.Unit; return u != nil && u.State == contract.Owned }),
-		says: func(f *Facts) string {
-			return fmt.Sprintf("A pod of Kubernetes Job %s has claimed the job, and the ledger is about to hear it.", f.Claim.Value.Unit.Name)
-		},
-	},
-	{
 		name:  "delayed",
 		holds: both(queued, func(f *Facts) bool { return f.Task.NotBefore.After(f.Now) }),
 		says: func(f *Facts) string {
@@ -117,7 +121,7 @@ var waitingRows = [...]row{
 	{
 		name: "emptied",
 		holds: both(queued, func(f *Facts) bool {
-			return f.SQS.Value.empty() && f.Now.Sub(f.since()) > time.Minute && !f.claiming()
+			return f.SQS.ok() && f.SQS.Value.empty() && f.Now.Sub(f.since()) > time.Minute && !f.claiming()
 		}),
 		says: func(f *Facts) string {
 			return fmt.Sprintf("SQS holds no message of queue %q any more, so the job's was purged, expired or lost; the scheduler sends it again once the queue has been empty for %s.", f.Job.Queue, span(lostAfter))

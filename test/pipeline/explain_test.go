@@ -149,7 +149,7 @@ func TestExplainWhatAJobWaitsFor(t *testing.T) {
 	x = w.comesTo(third, "at-max", "behind 1 other")
 	tells(t, x, contract.FromSQS, "2 visible, 0 in flight, 0 delayed")
 	tells(t, x, contract.FromKEDA, "at most 1 at a time, all taken")
-	tells(t, x, contract.FromBridge, "1 Kubernetes Job under way")
+	tells(t, x, contract.FromBridge, "1 Kubernetes Job under way, 1 with a job")
 	tells(t, x, contract.FromClaim, "nobody has claimed run 1")
 
 	_, b := w.do(http.MethodPost, "/jobs", `{"type":"process-data","delaySeconds":600,"payload":`+quick+`}`)
