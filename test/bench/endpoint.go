@@ -15,11 +15,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tallyman/test/bench/figures"
 )
 
 // endpoint measures the batch endpoint by the processor time of the api alone. On a real cluster NATS and SQS
 // have machines of their own, so what two cores take in is what two cores of the api do.
-func endpoint(ctx context.Context, t *table, body []byte) error {
+func endpoint(ctx context.Context, t *figures.Table, body []byte) error {
 	w, err := startAlone(ctx)
 	if err != nil {
 		return err
@@ -40,8 +42,8 @@ func endpoint(ctx context.Context, t *table, body []byte) error {
 		return err
 	}
 	const cores = 2
-	t.add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
-		"jobs/s", 0, atLeast(10_000))
+	t.Add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
+		"jobs/s", 0, figures.AtLeast(10_000))
 	return nil
 }
 

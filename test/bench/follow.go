@@ -18,6 +18,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/stream"
+	"tallyman/test/bench/figures"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 // follow measures how long an event takes from before it is said until each of a thousand clients of
 // GET /jobs/events has it, and what the clients cost the api. The reference writes the same bytes to as many
 // connections, one after the other, and does nothing else; it is said to through a pipe.
-func follow(ctx context.Context, t *table) error {
+func follow(ctx context.Context, t *figures.Table) error {
 	bare, err := followBare(ctx)
 	if err != nil {
 		return fmt.Errorf("reference: %w", err)
@@ -72,11 +73,11 @@ func follow(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("api: an event to 1000 SSE clients, p50", at(0.5), "ms", bare(0.5), ratioAtMost(6))
-	t.add("api: an event to 1000 SSE clients, p99", at(0.99), "ms", bare(0.99), ratioAtMost(10))
-	t.add("api: processor time of an event for each SSE client", float64((spent-idle).Microseconds())/(followers*followed), "µs", 0, atMost(50))
-	t.add("api: memory for each of 1000 SSE clients, idle", (after-before)/followers/1024, "KiB", 0, none())
-	t.add("api: memory for each of 1000 SSE clients, with events", (busy-before)/followers/1024, "KiB", 0, atMost(100))
+	t.Add("api: an event to 1000 SSE clients, p50", at(0.5), "ms", bare(0.5), figures.RatioAtMost(6))
+	t.Add("api: an event to 1000 SSE clients, p99", at(0.99), "ms", bare(0.99), figures.RatioAtMost(10))
+	t.Add("api: processor time of an event for each SSE client", float64((spent-idle).Microseconds())/(followers*followed), "µs", 0, figures.AtMost(50))
+	t.Add("api: memory for each of 1000 SSE clients, idle", (after-before)/followers/1024, "KiB", 0, figures.None())
+	t.Add("api: memory for each of 1000 SSE clients, with events", (busy-before)/followers/1024, "KiB", 0, figures.AtMost(100))
 	return nil
 }
 

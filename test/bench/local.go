@@ -17,6 +17,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/dev"
+	"tallyman/test/bench/figures"
 )
 
 type options = dev.Options
@@ -76,12 +77,12 @@ const (
 )
 
 // local measures the pipeline as somebody feels it who runs it here.
-func local(ctx context.Context, t *table) error {
+func local(ctx context.Context, t *figures.Table) error {
 	info, err := os.Stat(processorPath)
 	if err != nil {
 		return fmt.Errorf("%w: run `make build` first", err)
 	}
-	t.add("processor: size of the image", float64(info.Size())/(1<<20), "MiB", 0, atMost(20))
+	t.Add("processor: size of the image", float64(info.Size())/(1<<20), "MiB", 0, figures.AtMost(20))
 	if err := oneByOne(ctx, t); err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func local(ctx context.Context, t *table) error {
 }
 
 // oneByOne runs empty jobs, each when the one before has ended.
-func oneByOne(ctx context.Context, t *table) error {
+func oneByOne(ctx context.Context, t *figures.Table) error {
 	w, stop, err := startPipeline(ctx, func(*options) {})
 	if err != nil {
 		return err
@@ -115,14 +116,14 @@ func oneByOne(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("local: empty job, submit to succeeded, p50", 1000*s.Latency.Overall.P50, "ms", 0, atMost(300))
-	t.add("processor: claimed to started, p50", 1000*s.Latency.Start.P50, "ms", 1000*s.Latency.Overall.P50, atMost(100))
-	t.add("processor: peak resident memory of run", float64(peak())/1024, "MiB", 0, atMost(20))
+	t.Add("local: empty job, submit to succeeded, p50", 1000*s.Latency.Overall.P50, "ms", 0, figures.AtMost(300))
+	t.Add("processor: claimed to started, p50", 1000*s.Latency.Start.P50, "ms", 1000*s.Latency.Overall.P50, figures.AtMost(100))
+	t.Add("processor: peak resident memory of run", float64(peak())/1024, "MiB", 0, figures.AtMost(20))
 	return nil
 }
 
 // allAtOnce runs many jobs by many hands, [L8].
-func allAtOnce(ctx context.Context, t *table) error {
+func allAtOnce(ctx context.Context, t *figures.Table) error {
 	w, stop, err := startPipeline(ctx, func(o *options) { o.Config.Queues[0].Max = atOnce })
 	if err != nil {
 		return err
@@ -140,8 +141,8 @@ func allAtOnce(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("local: 300 jobs, 100 at a time", burst/took.Seconds(), "jobs/s", 0, none())
-	t.add("local: of them succeeded, counted once", float64(s.SucceedJob), "jobs", burst, within(burst, 0))
+	t.Add("local: 300 jobs, 100 at a time", burst/took.Seconds(), "jobs/s", 0, figures.None())
+	t.Add("local: of them succeeded, counted once", float64(s.SucceedJob), "jobs", burst, figures.Within(burst, 0))
 	stages := []struct {
 		name string
 		l    contract.Latency
@@ -150,9 +151,9 @@ func allAtOnce(ctx context.Context, t *table) error {
 		{"overall", s.Latency.Overall},
 	}
 	for _, st := range stages {
-		t.add("local: "+st.name+" p50", 1000*st.l.P50, "ms", 0, none())
-		t.add("local: "+st.name+" p95", 1000*st.l.P95, "ms", 1000*st.l.P50, none())
-		t.add("local: "+st.name+" p99", 1000*st.l.P99, "ms", 1000*st.l.P50, none())
+		t.Add("local: "+st.name+" p50", 1000*st.l.P50, "ms", 0, figures.None())
+		t.Add("local: "+st.name+" p95", 1000*st.l.P95, "ms", 1000*st.l.P50, figures.None())
+		t.Add("local: "+st.name+" p99", 1000*st.l.P99, "ms", 1000*st.l.P50, figures.None())
 	}
 	return nil
 }

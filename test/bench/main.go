@@ -2,7 +2,7 @@
 // that runs in the same minutes on the same machine, prints a table and writes bench.json. It fails
 // nobody's build: a figure below its bar is marked, and the exit code is 1.
 //
-//	row.go       a figure, its reference, its bar; the table and bench.json
+//	figures/     a figure, its reference, its bar; the table and bench.json
 //	packages.go  figures of one package, taken from its own Go benchmarks
 //	submit.go    how fast jobs are taken in
 //	endpoint.go  what of that is the api's own work
@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+
+	"tallyman/test/bench/figures"
 )
 
 func main() {
@@ -27,7 +29,7 @@ func main() {
 // suites are run in this order, or only those that the arguments name.
 var suites = []struct {
 	name    string
-	measure func(context.Context, *table) error
+	measure func(context.Context, *figures.Table) error
 }{
 	{"packages", packages},
 	{"submit", submit},
@@ -40,7 +42,7 @@ func run(ctx context.Context, only []string) int {
 	if len(only) > 0 && only[0] == bareServer {
 		return serveBare(os.Stdin, os.Stdout)
 	}
-	t := &table{}
+	t := &figures.Table{}
 	for _, s := range suites {
 		if len(only) > 0 && !contains(only, s.name) {
 			continue
@@ -51,12 +53,12 @@ func run(ctx context.Context, only []string) int {
 			return 1
 		}
 	}
-	t.print(os.Stdout)
-	if err := t.write("bench.json"); err != nil {
+	t.Print(os.Stdout)
+	if err := t.Write("bench.json"); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}
-	if !t.good() {
+	if !t.Good() {
 		return 1
 	}
 	return 0

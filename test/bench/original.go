@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"tallyman/contract"
+	"tallyman/test/bench/figures"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 
 // original measures the shares of the original function that end well: of single runs (4999/5000)^5000,
 // and with its two retries one less the cube of the rest.
-func original(ctx context.Context, t *table) error {
+func original(ctx context.Context, t *figures.Table) error {
 	if err := singleRuns(ctx, t); err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func original(ctx context.Context, t *table) error {
 }
 
 // singleRuns is [E2], with no sleep and a chance of its own for each run.
-func singleRuns(ctx context.Context, t *table) error {
+func singleRuns(ctx context.Context, t *figures.Table) error {
 	var good atomic.Int64
 	_, err := concurrently(runtime.NumCPU(), originalRuns, func(int) error {
 		cmd := exec.CommandContext(ctx, processorPath, "work", "process-data")
@@ -47,12 +48,12 @@ func singleRuns(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("original: 2000 runs that end well", percent*float64(good.Load())/originalRuns, "%", 36.8, within(36.8, 3.3))
+	t.Add("original: 2000 runs that end well", percent*float64(good.Load())/originalRuns, "%", 36.8, figures.Within(36.8, 3.3))
 	return nil
 }
 
 // throughThePipeline is [E3]: 1000 jobs with two retries each.
-func throughThePipeline(ctx context.Context, t *table) error {
+func throughThePipeline(ctx context.Context, t *figures.Table) error {
 	w, stop, err := startPipeline(ctx, func(o *options) {
 		o.BackoffScale = 0.001
 		o.Config.Queues[0].Max = 2 * contract.DefaultMax
@@ -72,7 +73,7 @@ func throughThePipeline(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("original: 1000 jobs that end well", percent*float64(s.Jobs.Succeeded)/originalJobs, "%", 74.7, within(74.7, 4.1))
-	t.add("original: retries of a job", float64(s.Attempts.Second)/originalJobs, "retries", 1.03, within(1.03, 0.09))
+	t.Add("original: 1000 jobs that end well", percent*float64(s.Jobs.Succeeded)/originalJobs, "%", 74.7, figures.Within(74.7, 4.1))
+	t.Add("original: retries of a job", float64(s.Attempts.Second)/originalJobs, "retries", 1.03, figures.Within(1.03, 0.09))
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"tallyman/test/bench/figures"
 )
 
 // metrics are what one Go benchmark reported, by unit.
@@ -46,25 +48,25 @@ func parse(line, name string) metrics {
 }
 
 // packages takes the figures that one package can give alone.
-func packages(ctx context.Context, t *table) error {
+func packages(ctx context.Context, t *figures.Table) error {
 	m, err := goBench(ctx, "aggregator", "BenchmarkCommitted", "3x")
 	if err != nil {
 		return err
 	}
-	t.add("aggregator: committed", m["events/s"], "events/s", m["bare-events/s"], atLeast(60_000))
-	t.add("aggregator: beside a bare ordered consume", m["events/s"], "events/s", m["bare-events/s"], ratioAtLeast(0.1))
+	t.Add("aggregator: committed", m["events/s"], "events/s", m["bare-events/s"], figures.AtLeast(60_000))
+	t.Add("aggregator: beside a bare ordered consume", m["events/s"], "events/s", m["bare-events/s"], figures.RatioAtLeast(0.1))
 	if m, err = goBench(ctx, "aggregator", "BenchmarkRecovery", "1x"); err != nil {
 		return err
 	}
-	t.add("aggregator: 1M events replayed", m["replay-s"], "s", 0, atMost(8))
-	t.add("aggregator: ledger of 1M events loaded", m["load-s"], "s", m["replay-s"], atMost(8))
+	t.Add("aggregator: 1M events replayed", m["replay-s"], "s", 0, figures.AtMost(8))
+	t.Add("aggregator: ledger of 1M events loaded", m["load-s"], "s", m["replay-s"], figures.AtMost(8))
 	if m, err = goBench(ctx, "aggregator", "BenchmarkBytesPerJob", "1x"); err != nil {
 		return err
 	}
-	t.add("aggregator: packed memory of an ended job", m["packed-B/job"], "B", m["B/job"], atMost(200))
+	t.Add("aggregator: packed memory of an ended job", m["packed-B/job"], "B", m["B/job"], figures.AtMost(200))
 	if m, err = goBench(ctx, "api", "BenchmarkStats", "20000x"); err != nil {
 		return err
 	}
-	t.add("api: GET /jobs/stats beside an empty handler", m["stats/s"], "requests/s", m["empty/s"], ratioAtLeast(0.8))
+	t.Add("api: GET /jobs/stats beside an empty handler", m["stats/s"], "requests/s", m["empty/s"], figures.RatioAtLeast(0.8))
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/queue"
+	"tallyman/test/bench/figures"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 )
 
 // submit measures how jobs are taken in, with nobody at work.
-func submit(ctx context.Context, t *table) error {
+func submit(ctx context.Context, t *figures.Table) error {
 	w, stop, err := startPipeline(ctx, func(o *options) { o.Paused = true })
 	if err != nil {
 		return err
@@ -40,21 +41,21 @@ func submit(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.add("api: POST /jobs, 100 at a time", submits/took.Seconds(), "jobs/s", 0, none())
+	t.Add("api: POST /jobs, 100 at a time", submits/took.Seconds(), "jobs/s", 0, figures.None())
 	body := []byte("[" + strings.Repeat(`{"type":"probe","payload":{"target":"127.0.0.1","duration":"1"}},`, batchSize-1) +
 		`{"type":"probe","payload":{}}]`)
 	took, err = concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) })
 	if err != nil {
 		return err
 	}
-	t.add("api: POST /jobs/batch, with the whole pipeline on the same cores", batches*batchSize/took.Seconds(), "jobs/s", 0, none())
+	t.Add("api: POST /jobs/batch, with the whole pipeline on the same cores", batches*batchSize/took.Seconds(), "jobs/s", 0, figures.None())
 	stop()
 	return endpoint(ctx, t, body)
 }
 
 // sharing compares senders that share SendMessageBatch with as many that each send alone. SQS answers
 // after a while, as it does across a network.
-func sharing(ctx context.Context, t *table, w *world) error {
+func sharing(ctx context.Context, t *figures.Table, w *world) error {
 	target, err := url.Parse(w.SQS)
 	if err != nil {
 		return err
@@ -97,8 +98,8 @@ func sharing(ctx context.Context, t *table, w *world) error {
 	if err != nil {
 		return err
 	}
-	t.add("queue: sends a call to SQS carries", submits/float64(sharedCalls), "sends/call", submits/float64(aloneCalls), ratioAtLeast(5))
-	t.add("queue: sends that share, beside one call each", submits/sharedTook.Seconds(), "sends/s", submits/aloneTook.Seconds(), ratioAtLeast(2))
+	t.Add("queue: sends a call to SQS carries", submits/float64(sharedCalls), "sends/call", submits/float64(aloneCalls), figures.RatioAtLeast(5))
+	t.Add("queue: sends that share, beside one call each", submits/sharedTook.Seconds(), "sends/s", submits/aloneTook.Seconds(), figures.RatioAtLeast(2))
 	return nil
 }
 

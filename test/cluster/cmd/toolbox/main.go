@@ -7,6 +7,7 @@
 //	toolbox wait                until SIGTERM
 //	toolbox eat                 take memory until somebody minds
 //	toolbox keep FILE TEXT      write the text to a file, and print the file
+//	toolbox now FILE            write the time to a file
 package main
 
 import (
@@ -64,8 +65,10 @@ func run(ctx context.Context, args []string) (int, error) {
 		b, err := os.ReadFile(args[1])
 		fmt.Println(string(b))
 		return 0, err
+	case "now":
+		return 0, os.WriteFile(args[1], []byte(time.Now().Format(time.RFC3339Nano)), 0o644)
 	}
-	return 2, errors.New("say, exit, serve, get, wait, eat or keep")
+	return 2, errors.New("say, exit, serve, get, wait, eat, keep or now")
 }
 
 func get(ctx context.Context, url string) error {
