@@ -141,6 +141,7 @@ func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.Ord
 	if err != nil {
 		return from, wrap(err, "consume", name)
 	}
+	defer func() { go s.dismiss(name, cons) }()
 	if *started != nil {
 		info, err := cons.Info(ctx)
 		if err != nil {
@@ -170,5 +171,19 @@ func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.Ord
 			return from, &callbackError{err}
 		}
 		from = meta.Sequence.Stream + 1
+	}
+}
+
+// dismiss tells the server that nobody reads any more. It would find out in five minutes, and a stream takes
+// a thousand consumers: a program that loads a bucket with each start could not begin for the thousandth time.
+func (s *Stream) dismiss(name string, cons jetstream.Consumer) {
+	ctx, cancel := bound(context.Background())
+	defer cancel()
+	info := cons.CachedInfo()
+	if info == nil {
+		return
+	}
+	if err := s.js.DeleteConsumer(ctx, name, info.Name); err != nil {
+		s.log.Debug("consumer is left to the server", "stream", name, "consumer", info.Name, "error", err)
 	}
 }

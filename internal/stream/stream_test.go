@@ -108,6 +108,23 @@ func TestFollowIsLiveAndEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A stream takes a thousand consumers, and the server keeps one that nobody reads for five minutes.
+func TestReadingIsOverWhenItEnds(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	b := bucket(t, s, contract.BucketClaims)
+	if _, err := b.Create(t.Context(), "q.unit.a", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 1200 {
+		seen := 0
+		err := b.Each(t.Context(), ">", func(stream.Entry) error { seen++; return nil })
+		if err != nil || seen != 1 {
+			t.Fatalf("reading number %d: %d entries, %v", n+1, seen, err)
+		}
+	}
+}
+
 func TestBucketComparesAndSets(t *testing.T) {
 	t.Parallel()
 	b := bucket(t, testenv.NATS(t), contract.BucketClaims)
