@@ -14,6 +14,8 @@
 //	job.go       the job document that the aggregator keeps
 //	stats.go     what events add up to, as people read it
 //	book.go      what one queue's jobs of one type add up to, in all or in one window of time
+//	audit.go     what does not fit when the books are held to the world; Kubernetes Jobs as a bridge tells of them
+//	checkup.go   what a process finds of all that it depends on
 //	sums.go      counts that add up
 //	sketch.go    durations that add up, and percentiles with a stated error
 //	explanation.go  where a job is, what it waits for, on what evidence

@@ -66,6 +66,19 @@ type Job struct {
 	Orphan      bool     `json:"orphan,omitempty"` // no `submitted` has been seen: unbalances the ledger
 }
 
+// RunOf gives a run by its number; nil where there is none, or no job.
+func (j *Job) RunOf(number int) *JobRun {
+	if j == nil {
+		return nil
+	}
+	for i := range j.Runs {
+		if j.Runs[i].Run == number {
+			return &j.Runs[i]
+		}
+	}
+	return nil
+}
+
 // MaxJobEvents is the most sequences that a document lists.
 const MaxJobEvents = 512
 

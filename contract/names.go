@@ -17,6 +17,7 @@ const (
 	BucketOutput    = "output"
 	BucketLeases    = "leases"
 	BucketWebhooks  = "webhooks"
+	BucketAudit     = "audit"
 )
 
 // Subjects as they are published, and the transform by which the stream stores them. The partition is a
@@ -28,11 +29,13 @@ const (
 	ScalingSubjects  = "jobs.scaling.*.*"
 )
 
-// Keys of the bucket "jobs" that are not a job's, and of the bucket "leases".
+// Keys of the bucket "jobs" that are not a job's, and of the buckets "audit" and "leases".
 const (
 	KeyStats       = "stats"
 	KeyAttention   = "attention"
 	KeyCheckpoint  = "ckpt"
+	KeyReport      = "report" // of the bucket "audit", as is the next
+	KeyStreamMark  = "stream"
 	LeaseScheduler = "scheduler"
 	LeaseLedger    = "aggregator"
 	LeaseWebhooks  = "webhooks"
@@ -132,14 +135,44 @@ func RunKey(queue, jobID string, run int) string {
 // ClusterKey is the key of a cluster's record in the bucket "claims": which Kubernetes the name stands for.
 // A cluster's name may hold what a key may not, so its hash stands for it. UnitKeys and RunKey make keys of
 // three tokens and more, this one has two.
-func ClusterKey(cluster string) string {
-	h := sha256.Sum256([]byte(cluster))
-	return "cluster." + hex.EncodeToString(h[:8])
+func ClusterKey(cluster string) string { return "cluster." + hashToken(cluster) }
+
+// hashToken stands for a name that may hold what a key may not.
+func hashToken(name string) string {
+	h := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(h[:8])
 }
 
 // SightKey is the key of what the bridge sees of a queue, in the bucket "claims". Like a cluster's it has two
 // tokens, so no queue's name makes it a unit's or a run's.
 func SightKey(queue string) string { return "sight." + queue }
+
+// InventoryKey is the key of a cluster's inventory in the bucket "audit".
+func InventoryKey(cluster string) string { return "units." + hashToken(cluster) }
+
+// CheckupKey is the key of a process's checkup in the bucket "audit".
+func CheckupKey(component, instance string) string {
+	return "doctor." + toToken(component) + "." + hashToken(instance)
+}
+
+// CheckupKeys matches the checkups of every process.
+const CheckupKeys = "doctor.*.*"
+
+// InventoryKeys matches the inventories of every cluster.
+const InventoryKeys = "units.*"
+
+// RunOfKey gives what RunKey was made of, and false for every other key.
+func RunOfKey(key string) (queue, jobID string, run int, ok bool) {
+	parts := strings.Split(key, ".")
+	if len(parts) != 4 || parts[1] != "run" || !ValidToken(parts[0]) || !ValidJobID(parts[2]) {
+		return "", "", 0, false
+	}
+	run, err := strconv.Atoi(parts[3])
+	return parts[0], parts[2], run, err == nil && run >= 1 && run <= MaxRun
+}
+
+// RunKeys matches the records of every run of a queue; "*" for every queue.
+func RunKeys(queue string) string { return queue + ".run.*.*" }
 
 // UnitKeys matches the records of every unit of a queue; "*" for every queue.
 func UnitKeys(queue string) string { return queue + ".unit.*" }

@@ -91,6 +91,30 @@ func (s *Stream) Follow(ctx context.Context, from uint64, fn func(Stored) error)
 	}, nil)
 }
 
+// Read hands every event that is stored from seq on to fn, in order, and returns when there is no more, or
+// with the error that fn gives.
+func (s *Stream) Read(ctx context.Context, from uint64, fn func(Stored) error) error {
+	ended := func(pending uint64) error {
+		if pending == 0 {
+			return errLoaded
+		}
+		return nil
+	}
+	cfg := jetstream.OrderedConsumerConfig{}
+	err := s.consume(ctx, contract.StreamEvents, cfg, from, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		st := Stored{Seq: meta.Sequence.Stream, At: meta.Timestamp, Pending: meta.NumPending, Raw: m.Data()}
+		st.Event, st.Fault = contract.DecodeEvent(st.Raw)
+		if err := fn(st); err != nil {
+			return err
+		}
+		return ended(meta.NumPending)
+	}, ended)
+	if errors.Is(err, errLoaded) {
+		return nil
+	}
+	return err
+}
+
 // pullBatch is how many messages one pull asks for: measured best for replays, harmless otherwise.
 const pullBatch = 2000
 

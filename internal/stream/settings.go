@@ -43,6 +43,9 @@ const LeaseTTL = 3 * time.Second
 // duplicates is the window in which JetStream itself drops a repeated id; the fold drops the later ones.
 const duplicates = 5 * time.Minute
 
+// auditMaxAge is how long what a process told is kept after its last word.
+const auditMaxAge = 7 * 24 * time.Hour
+
 // A bridge that starts lists all Kubernetes Events again, which an API server keeps for an hour: the window
 // in which the stream drops repeats is longer.
 const (
@@ -78,7 +81,11 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 	// Who takes over from a leader goes on where that one was, which is not what a server that is behind says.
 	webhooks := bucketConfig(contract.BucketWebhooks)
 	webhooks.AllowDirect = false
-	all := []jetstream.StreamConfig{events, scaling, claims, jobs, bucketConfig(contract.BucketSchedules), output, leases, webhooks}
+	// What is kept there is written again and again while there is somebody to write it.
+	audit := bucketConfig(contract.BucketAudit)
+	audit.MaxAge = auditMaxAge
+	// The stream of events is made last and looked for first: where it is, everything else is too.
+	all := []jetstream.StreamConfig{scaling, claims, jobs, bucketConfig(contract.BucketSchedules), output, leases, webhooks, audit, events}
 	for i := range all {
 		all[i].Storage, all[i].Replicas = jetstream.FileStorage, max(s.Replicas, 1)
 	}
@@ -112,7 +119,11 @@ func (s *Stream) Ensure(ctx context.Context, set Settings) error {
 			contract.BucketClaims, set.ClaimsMaxAge, set.LongestRetention)
 	}
 	var faults []error
-	for _, want := range set.configs() {
+	configs := set.configs()
+	if set.Look {
+		slices.Reverse(configs)
+	}
+	for _, want := range configs {
 		began := time.Now()
 		if err := s.refusals.explain(s.ensure(ctx, want, set.Look), began); err != nil {
 			if set.Look && errors.Is(err, ErrNotFound) {
