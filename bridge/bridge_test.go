@@ -29,11 +29,13 @@ type cluster struct {
 	pods   map[string][]*corev1.Pod
 	hidden bool // the cache has not seen anything yet
 	asked  int  // past the cache
-	change chan string
+
+	unlisted map[string]bool // without KEDA's label
+	change   chan string
 }
 
 func newCluster() *cluster {
-	return &cluster{job: map[string]*batchv1.Job{}, pods: map[string][]*corev1.Pod{}, change: make(chan string, 100)}
+	return &cluster{job: map[string]*batchv1.Job{}, pods: map[string][]*corev1.Pod{}, unlisted: map[string]bool{}, change: make(chan string, 100)}
 }
 
 func (c *cluster) set(v View) {
@@ -53,6 +55,17 @@ func (c *cluster) Unit(_ context.Context, namespace, name, uid string, fresh boo
 		return nil, nil, nil
 	}
 	return c.job[uid], c.pods[uid], nil
+}
+
+func (c *cluster) Units(context.Context) (all []*batchv1.Job, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for uid, j := range c.job {
+		if j != nil && !c.unlisted[uid] {
+			all = append(all, j)
+		}
+	}
+	return all, nil
 }
 
 func (c *cluster) askedFor() int {

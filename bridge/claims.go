@@ -99,6 +99,19 @@ func (b *books) due(now time.Time) []string {
 	return uids
 }
 
+// opened lists the units whose claims are not closed.
+func (b *books) opened() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var uids []string
+	for uid, at := range b.open {
+		if at.IsZero() {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
+}
+
 // forget drops a unit whose Kubernetes Job is gone, unless its claim has something left to do.
 func (b *books) forget(uid string) {
 	b.mu.Lock()

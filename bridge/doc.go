@@ -20,6 +20,7 @@
 //	gap.go          what the stream lost, the claims say again
 //	lead.go         one of several judges and says; the others watch and stand by
 //	identity.go     which cluster a name stands for, so that no other is judged
+//	inventory.go    the Kubernetes Jobs there are, told of for audits
 //	scaling.go      Kubernetes Events of units and ScaledJobs, mirrored
 //	sight.go        the pure function: a queue's ScaledJob and units to what they wait for
 //	look.go         what is seen of each queue, kept where those who explain find it

@@ -33,6 +33,9 @@ func (b *Bridge) lead(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return b.sweepForEver(ctx) })
 	g.Go(func() error { return b.watchForGaps(ctx) })
+	if b.o.Inventory != nil {
+		g.Go(func() error { return b.tellForEver(ctx) })
+	}
 	if b.mirror != nil {
 		g.Go(func() error { return b.mirror.pass(ctx) })
 	}

@@ -28,6 +28,9 @@ type Kubernetes interface {
 	// Watch calls notify for every unit there is, then for each one whose objects changed, until ctx ends.
 	// Notices may be joined; notify returns at once.
 	Watch(ctx context.Context, notify func(namespace, name, uid string)) error
+	// Units gives every Kubernetes Job that there is, as old as the last word of the watch. What it gives is not
+	// to be changed.
+	Units(ctx context.Context) ([]*batchv1.Job, error)
 }
 
 // Claims is the bucket "claims". *stream.Bucket fills it; its errors are stream's.
@@ -57,7 +60,8 @@ type Options struct {
 	Claims     Claims
 	Events     Events
 	Ledger     Ledger
-	Leader     Leader // nil: it always leads
+	Leader     Leader    // nil: it always leads
+	Inventory  Inventory // nil: nobody audits
 	// ClusterUID and Marks guard against another cluster's kubeconfig; nil where there can be no other.
 	ClusterUID ClusterUID
 	Marks      Marks

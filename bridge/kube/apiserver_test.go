@@ -7,6 +7,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"tallyman/contract"
 )
 
@@ -65,6 +67,7 @@ func TestStripKeepsWhatIsRead(t *testing.T) {
 	t.Parallel()
 	j := job("a", "uid-a")
 	p := pod("a-1", j)
+	j.OwnerReferences = []metav1.OwnerReference{{Kind: "Other"}, {Kind: contract.KindScaledJob, Name: "processor-default", UID: "x"}}
 	for _, o := range []kubeObject{j, p} {
 		if _, err := strip(o); err != nil {
 			t.Fatal(err)
@@ -75,6 +78,9 @@ func TestStripKeepsWhatIsRead(t *testing.T) {
 	}
 	if len(j.Annotations) != 1 || j.Annotations[contract.AnnotationQueue] != "default" || j.Spec.BackoffLimit != nil {
 		t.Errorf("Kubernetes Job %+v", j)
+	}
+	if len(j.OwnerReferences) != 1 || j.OwnerReferences[0].Kind != contract.KindScaledJob || j.OwnerReferences[0].Name != "" {
+		t.Errorf("who made it: %+v", j.OwnerReferences)
 	}
 	if p.Spec.NodeName != "node-1" || p.Spec.Containers != nil || p.Labels[contract.LabelUnit] != "uid-a" {
 		t.Errorf("pod %+v", p)

@@ -107,6 +107,22 @@ func (k *Informers) Unit(ctx context.Context, namespace, name, uid string, fresh
 	return m.unit(name, uid)
 }
 
+// Units fills Kubernetes: all that the caches have.
+func (k *Informers) Units(ctx context.Context) ([]*batchv1.Job, error) {
+	var all []*batchv1.Job
+	for _, m := range k.mirrors {
+		if err := m.wait(ctx); err != nil {
+			return nil, away(err)
+		}
+		for _, o := range m.jobs.GetStore().List() {
+			if j, ok := o.(*batchv1.Job); ok {
+				all = append(all, j)
+			}
+		}
+	}
+	return all, nil
+}
+
 // away marks what Ready names, so that it is not named again for each unit.
 func away(err error) error {
 	if err == nil {

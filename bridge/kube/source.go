@@ -187,7 +187,17 @@ func strip(object any) (any, error) {
 }
 
 func stripJob(j *batchv1.Job) {
-	j.ManagedFields, j.OwnerReferences, j.Annotations, j.Spec = nil, nil, onlyQueue(j.Annotations), batchv1.JobSpec{}
+	j.ManagedFields, j.OwnerReferences, j.Annotations, j.Spec = nil, onlyScaledJob(j.OwnerReferences), onlyQueue(j.Annotations), batchv1.JobSpec{}
+}
+
+// onlyScaledJob keeps that KEDA made it.
+func onlyScaledJob(owners []metav1.OwnerReference) []metav1.OwnerReference {
+	for i := range owners {
+		if owners[i].Kind == contract.KindScaledJob {
+			return []metav1.OwnerReference{{Kind: contract.KindScaledJob}}
+		}
+	}
+	return nil
 }
 
 func stripPod(p *corev1.Pod) {

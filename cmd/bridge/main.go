@@ -32,11 +32,11 @@ func main() {
 }
 
 func build(ctx context.Context, p *program.Program, o bridge.Options, s settings) error {
-	buckets, err := p.Buckets(ctx, contract.BucketClaims, contract.BucketJobs)
+	buckets, err := p.Buckets(ctx, contract.BucketClaims, contract.BucketJobs, contract.BucketAudit)
 	if err != nil {
 		return err
 	}
-	claims, ledger := buckets[0], buckets[1]
+	claims, ledger, audit := buckets[0], buckets[1], buckets[2]
 	if s.kubeconfig != "" {
 		file, err := kube.ReadKubeconfig(s.kubeconfig, nil)
 		if err != nil {
@@ -53,7 +53,7 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, s settings
 		return err
 	}
 	o.Kubernetes, o.Claims, o.Events, o.Log = k, claims, p.Stream, p.Log
-	o.Ledger, o.ClusterUID, o.Marks = ledger, server, claims
+	o.Ledger, o.ClusterUID, o.Marks, o.Inventory = ledger, server, claims, audit
 	o.KubernetesEvents, o.Scaling = k, p.Stream
 	o.Scalers, o.Sights = k, claims
 	lease, err := s.election(server)

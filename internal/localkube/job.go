@@ -33,12 +33,15 @@ func (k *Kube) newJob(q *Queue) (*batchv1.Job, error) {
 	}
 	limit, one, ttl := backoffLimit, int32(1), int32(k.o.TTL/time.Second)
 	deadline := int64(q.deadline() / time.Second)
-	replacement := batchv1.Failed
+	replacement, yes := batchv1.Failed, true
 	return &batchv1.Job{
 		TypeMeta: metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: name, Namespace: k.o.Namespace, UID: types.UID(uid), CreationTimestamp: now, Generation: 1,
 			Labels: map[string]string{contract.LabelScaledJob: q.Name}, Annotations: map[string]string{contract.AnnotationQueue: q.Name},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "keda.sh/v1alpha1", Kind: contract.KindScaledJob, Name: q.Name, UID: types.UID(q.Name), Controller: &yes,
+			}},
 		},
 		Spec: batchv1.JobSpec{
 			Parallelism: &one, Completions: &one, BackoffLimit: &limit, ActiveDeadlineSeconds: &deadline,
