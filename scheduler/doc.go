@@ -15,5 +15,6 @@
 //	missing.go    queues that are not there
 //	idle.go       since when a queue has been empty
 //	expire.go     runs that outlived their queue's retention end
+//	audit.go      when the books are held to the world
 //	sweep.go      messages that no processor could take end as failed jobs
 package scheduler

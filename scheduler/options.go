@@ -62,6 +62,13 @@ type DeadLetters interface {
 	Release(ctx context.Context, url, receipt string, delay time.Duration) error
 }
 
+// Auditor holds the ledger to the stream, SQS and Kubernetes; *audit.Auditor is one.
+type Auditor interface {
+	// Round audits once, and keeps what it found where others read it. It says true where everything was
+	// looked at and fits; else it is to be called again sooner.
+	Round(ctx context.Context) (clean bool, err error)
+}
+
 // Defaults of Options.
 const (
 	DefaultAcceptedAfter = 30 * time.Second
@@ -70,6 +77,7 @@ const (
 	DefaultCatchUpEvery  = 5 * time.Second
 	DefaultRelayEvery    = 2 * time.Second
 	DefaultSweepEvery    = 30 * time.Second
+	DefaultAuditEvery    = 10 * time.Minute
 )
 
 // Options of a Scheduler. A duration of 0 is its default, except for QueuedAfter.
@@ -82,6 +90,7 @@ type Options struct {
 	Dispatcher  Dispatcher
 	Counter     Counter
 	DeadLetters DeadLetters
+	Auditor     Auditor // nil: nothing is audited
 
 	AcceptedAfter time.Duration // a run that SQS has not taken for so long is sent again
 	QueuedAfter   time.Duration // a run that has waited so long, in a queue empty for so long; 0: never
@@ -89,6 +98,7 @@ type Options struct {
 	CatchUpEvery  time.Duration // how often schedules that are late are looked for
 	RelayEvery    time.Duration
 	SweepEvery    time.Duration
+	AuditEvery    time.Duration
 
 	Clock clockwork.Clock // nil: the real one
 	Log   *slog.Logger    // nil: slog.Default
@@ -104,6 +114,7 @@ func (o *Options) setDefaults() {
 		{&o.CatchUpEvery, DefaultCatchUpEvery},
 		{&o.RelayEvery, DefaultRelayEvery},
 		{&o.SweepEvery, DefaultSweepEvery},
+		{&o.AuditEvery, DefaultAuditEvery},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -142,6 +153,7 @@ func (o *Options) validate() error {
 		{"CatchUpEvery", o.CatchUpEvery},
 		{"RelayEvery", o.RelayEvery},
 		{"SweepEvery", o.SweepEvery},
+		{"AuditEvery", o.AuditEvery},
 	} {
 		need(d.value >= 0, d.field, "is %s; it must not be negative", d.value)
 	}

@@ -89,6 +89,9 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	g.Go(func() error {
 		return every(ctx, s.o.Clock, s.o.Log, "sweep the dead-letter queues", s.o.SweepEvery, w.round)
 	})
+	if s.o.Auditor != nil {
+		g.Go(func() error { return s.audit(ctx) })
+	}
 	err = g.Wait()
 	if stopErr := alarms.stop(); stopErr != nil {
 		s.o.Log.Warn("a firing did not end in time", "error", stopErr)

@@ -1,0 +1,125 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// lookAtBooks suspects every other document of the bucket that is not what the events add up to. Where the
+// stream no longer begins at its beginning, or has gaps, its sums cannot be told from it.
+func (l *look) lookAtBooks(ctx context.Context) error {
+	if b := &l.shown.Balance; b.Gap || b.Off > 0 {
+		l.suspect(subject{key: contract.KeyStats})
+	}
+	if !l.comparable() || !l.replay.Whole() {
+		return nil
+	}
+	want, err := l.wanted()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(want[contract.KeyStats], l.stats.Value) {
+		l.suspect(subject{key: contract.KeyStats})
+	}
+	for _, filter := range []string{contract.BookKeys, contract.WindowKeys} {
+		err := l.o.Ledger.Each(ctx, filter, func(e stream.Entry) error {
+			if e.Revision > l.stats.Revision || !bytes.Equal(want[e.Key], e.Value) {
+				l.suspect(subject{key: e.Key})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wanted is what the replay says the bucket must hold besides the jobs.
+func (l *look) wanted() (map[string][]byte, error) {
+	all, err := l.replay.Books()
+	if err != nil {
+		return nil, err
+	}
+	want := make(map[string][]byte, len(all))
+	for _, e := range all {
+		want[e.Key] = e.Value
+	}
+	return want, nil
+}
+
+// judgeKey holds one of them to the replay at the very event that it is of.
+func (l *look) judgeKey(ctx context.Context, key string) ([]suspicion, error) {
+	e, err := l.settledEntry(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if b := &l.shown.Balance; key == contract.KeyStats && (b.Gap || b.Off > 0) {
+		return l.unbalanced(), nil
+	}
+	if ok, err := l.level(ctx); err != nil || !ok || !l.replay.Whole() || e.Revision == 0 {
+		return nil, err
+	}
+	want, err := l.wanted()
+	if err != nil || bytes.Equal(want[key], e.Value) {
+		return nil, err
+	}
+	s := suspicion{patience: patience, finding: contract.Finding{
+		Kind: contract.StatsDiffer, Key: key, Seq: l.seq,
+		Says: fmt.Sprintf("%s/%s is not what the events up to %d add up to: somebody else wrote to the bucket", contract.BucketJobs, key, l.seq),
+		Do:   rebuild,
+	}}
+	if e.Revision > l.stats.Revision {
+		s.evidence = fmt.Sprint(e.Revision)
+	}
+	return []suspicion{s}, nil
+}
+
+// maxStray is how often the stats are read again for a document that is newer.
+const maxStray = 3
+
+// settledEntry reads the stats and then a key, again where the key is of a later commit than they are. Its
+// revision is 0 where it is not there.
+func (l *look) settledEntry(ctx context.Context, key string) (e stream.Entry, err error) {
+	for range maxStray {
+		if err := l.readStats(ctx); err != nil {
+			return e, err
+		}
+		if e = l.stats; key != contract.KeyStats {
+			e, err = l.o.Ledger.Get(ctx, key)
+		}
+		if errors.Is(err, stream.ErrNotFound) {
+			return stream.Entry{}, nil
+		}
+		if err != nil || e.Revision <= l.stats.Revision {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+// rebuild is what mends every document.
+const rebuild = "stop the aggregator, run `nats kv del " + contract.BucketJobs + "`, and start it: it makes the bucket again from the stream"
+
+// unbalanced says what the aggregator itself found.
+func (l *look) unbalanced() []suspicion {
+	b := &l.shown.Balance
+	if b.Gap {
+		return []suspicion{{finding: contract.Finding{
+			Kind: contract.LedgerGap, Key: contract.StreamEvents, Seq: b.GapAt,
+			Says: fmt.Sprintf("the stream lost events from %d on before they were counted", b.GapAt),
+			Do: "bridges have said again what claims hold; what is missing still is named job by job. Give the stream more room " +
+				"(nats stream edit " + contract.StreamEvents + ") if it was full",
+		}}}
+	}
+	return []suspicion{{finding: contract.Finding{
+		Kind: contract.StatsDiffer, Key: contract.KeyStats, Seq: l.seq,
+		Says: fmt.Sprintf("%d sums are not those of the jobs' documents: somebody else wrote to the bucket %s", b.Off, contract.BucketJobs),
+		Do:   rebuild,
+	}}}
+}

@@ -1,0 +1,110 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// claims is what a look remembers of the bucket "claims".
+type claims struct {
+	runs map[runName]string // the owner; "" for a tombstone
+	open map[string]openUnit
+	all  map[string]bool // every unit with a record
+
+	strange map[string][]strangeRun // by job: runs with a record of which the ledger does not know
+}
+
+type strangeRun struct {
+	queue  string
+	number int
+}
+
+type runName struct {
+	job string
+	run int
+}
+
+// openUnit is a unit's claim that is not closed.
+type openUnit struct {
+	job, cluster string
+	at           time.Time // it was last written
+}
+
+func newClaims() claims {
+	return claims{
+		runs: make(map[runName]string), open: make(map[string]openUnit), all: make(map[string]bool),
+		strange: make(map[string][]strangeRun),
+	}
+}
+
+// lookAtClaims suspects every record of which the ledger does not know, and every run of the ledger's without
+// a record.
+func (l *look) lookAtClaims(ctx context.Context) error {
+	var closed []contract.UnitRecord
+	runs := func(e stream.Entry) error {
+		l.records++
+		queue, id, run, ok := contract.RunOfKey(e.Key)
+		r, err := contract.DecodeRun(e.Value)
+		if !ok || err != nil {
+			l.cannot("%s/%s: %v", contract.BucketClaims, e.Key, err)
+			return nil
+		}
+		l.claims.runs[runName{id, run}] = r.Owner
+		if l.docs[id].docRun(run) == nil && l.fresh(e) && l.suspectJob(id) {
+			l.claims.strange[id] = append(l.claims.strange[id], strangeRun{queue, run})
+		}
+		return nil
+	}
+	units := func(e stream.Entry) error {
+		l.records++
+		u, err := contract.DecodeUnit(e.Value)
+		if err != nil {
+			l.cannot("%s/%s: %v", contract.BucketClaims, e.Key, err)
+			return nil
+		}
+		l.claims.all[u.Unit] = true
+		switch {
+		case u.State != contract.Closed:
+			l.claims.open[u.Unit] = openUnit{u.JobID, u.Cluster, e.At}
+		case u.Said && l.fresh(e):
+			if r := l.docs[u.JobID].docRun(u.Run); r == nil || !r.ended {
+				closed = append(closed, u)
+			}
+		}
+		return nil
+	}
+	if err := l.o.Claims.Each(ctx, contract.RunKeys("*"), runs); err != nil {
+		return err
+	}
+	if err := l.o.Claims.Each(ctx, contract.UnitKeys("*"), units); err != nil {
+		return err
+	}
+	for i := range closed {
+		if u := &closed[i]; l.claims.runs[runName{u.JobID, u.Run}] == u.Unit {
+			l.suspectJob(u.JobID)
+		}
+	}
+	l.suspectUnclaimed()
+	return nil
+}
+
+// fresh tells whether the document of the job that a record is about must still be there.
+func (l *look) fresh(e stream.Entry) bool {
+	return l.o.Clock.Now().Sub(e.At) < l.o.Retention-l.o.Retention/10
+}
+
+// suspectUnclaimed suspects the runs that somebody worked at or ended, and of which there is no record.
+func (l *look) suspectUnclaimed() {
+	for id, d := range l.docs {
+		for i := range d.runs {
+			r := &d.runs[i]
+			owner, known := l.claims.runs[runName{id, r.number}]
+			if r.claimed && r.young && (!known || owner != "" && !l.claims.all[owner]) {
+				l.suspectJob(id)
+			}
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+)
+
+// look is one look over everything. It remembers of each job what claims and queues are held to.
+type look struct {
+	*Auditor
+	replay   Replay
+	compares bool // documents are held to the replay
+	info     stream.Info
+	mark     mark
+	stats    stream.Entry // the newest that was read
+	shown    contract.Stats
+	asOf     contract.AsOf
+	seq      uint64 // how far the ledger has come
+
+	docs      map[string]*doc
+	claims    claims
+	records   int
+	units     map[string]*contract.Inventory // by cluster
+	queues    []contract.AuditQueue
+	unchecked []string
+	suspects  map[subject]bool
+	listed    []subject
+}
+
+// doc is what a look remembers of a job's document.
+type doc struct {
+	queue string
+	state contract.State
+	run   int
+	runs  []docRun
+}
+
+// docRun is one run in it.
+type docRun struct {
+	number  int
+	claimed bool // an attempt is known, or an outcome: then there must be a record of the run
+	young   bool // its record cannot have aged out
+	ended   bool
+}
+
+// suspect puts a subject on the list of those that are judged alone, unless that is full.
+func (l *look) suspect(s subject) bool {
+	if len(l.listed) < maxSuspects && !l.suspects[s] {
+		l.suspects[s] = true
+		l.listed = append(l.listed, s)
+	}
+	return l.suspects[s]
+}
+
+func (l *look) suspectJob(id string) bool { return l.suspect(subject{job: id}) }
+
+func (l *look) subjects() []subject { return l.listed }
+
+// cannot notes what could not be looked at.
+func (l *look) cannot(format string, args ...any) {
+	l.unchecked = append(l.unchecked, contract.CutText(fmt.Sprintf(format, args...), contract.MaxReportText))
+}
+
+// lookAtAll looks from what is made of others to what it is made of, and what was suspected before is suspected
+// again. Documents come before counters and those before claims: whoever took a message away between the first
+// two has left a record before, which the last then shows.
+func (a *Auditor) lookAtAll(ctx context.Context) (*look, error) {
+	l := &look{
+		Auditor: a, replay: a.o.Replay(), docs: make(map[string]*doc), suspects: make(map[subject]bool), claims: newClaims(),
+	}
+	for _, s := range a.suspected() {
+		l.suspect(s)
+	}
+	l.suspect(subject{stream: true})
+	for _, step := range []func(context.Context) error{
+		l.renew, l.follow, l.lookAtDocuments, l.lookAtBooks, l.lookAtQueues, l.lookAtClaims, l.lookAtUnits,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	l.suspectWaiting()
+	return l, nil
+}
+
+// renew reads again how far everything has come. The stream is read last, so it is never behind the ledger
+// unless it is another one.
+func (l *look) renew(ctx context.Context) (err error) {
+	if l.mark, err = l.readMark(ctx); err != nil {
+		return err
+	}
+	if err := l.readStats(ctx); err != nil {
+		return err
+	}
+	if err := l.readInventories(ctx); err != nil {
+		return err
+	}
+	l.info, err = l.o.Events.Info(ctx)
+	return err
+}
+
+// readStats reads how far the ledger has come. Every commit writes the stats behind everything else, so what is
+// no newer than they are was written by that commit or one before.
+func (l *look) readStats(ctx context.Context) error {
+	e, err := l.o.Ledger.Get(ctx, contract.KeyStats)
+	if errors.Is(err, stream.ErrNotFound) {
+		return nil // the aggregator has not written yet
+	}
+	if err != nil {
+		return err
+	}
+	l.stats, l.shown = e, contract.Stats{}
+	if err := json.Unmarshal(e.Value, &l.shown); err != nil {
+		l.suspect(subject{key: contract.KeyStats})
+		return nil
+	}
+	l.asOf, l.seq = l.shown.AsOf, l.shown.AsOf.Seq
+	return nil
+}
+
+// follow brings the replay to where the ledger is, unless that is too far, or where no stream has come to.
+func (l *look) follow(ctx context.Context) error {
+	most := uint64(l.o.Most)
+	if l.info.Last-min(l.info.First, l.info.Last) >= most {
+		l.cannot("documents and stats: the stream holds more than the %d events that an audit replays at the most", most)
+		return nil
+	}
+	l.compares = true
+	_, err := l.level(ctx)
+	return err
+}
+
+// level brings the replay to the event that the stats are of. It says false where what the ledger says now
+// cannot be held to it.
+func (l *look) level(ctx context.Context) (bool, error) {
+	if l.info.Last < l.seq { // the ledger went on since that was read, or the stream is another
+		info, err := l.o.Events.Info(ctx)
+		if err != nil {
+			return false, err
+		}
+		l.info = info
+	}
+	if !l.comparable() {
+		return false, nil
+	}
+	return true, l.replay.To(ctx, l.seq)
+}
+
+// comparable tells whether what the ledger says now can be held to a replay.
+func (l *look) comparable() bool {
+	return l.compares && l.stats.Revision > 0 && l.seq <= l.info.Last && l.replay.Seq() <= l.seq
+}
+
+// lookAtDocuments suspects every document that is not what its events add up to, or is too new to tell.
+func (l *look) lookAtDocuments(ctx context.Context) error {
+	now := l.o.Clock.Now()
+	err := l.o.Ledger.Each(ctx, contract.JobKey("*"), func(e stream.Entry) error {
+		id, ok := contract.JobIDOfKey(e.Key)
+		var j contract.Job
+		switch {
+		case !ok:
+			l.suspect(subject{key: e.Key})
+			return nil
+		case json.Unmarshal(e.Value, &j) != nil || j.JobID != id:
+			l.suspectJob(id)
+			return nil
+		}
+		l.docs[id] = l.remember(&j, now)
+		newer := e.Revision > l.stats.Revision
+		if newer || j.Orphan || l.comparable() && (!bytes.Equal(l.replay.Job(id), e.Value) || l.lacks(&j) > 0) {
+			l.suspectJob(id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if l.comparable() {
+		for id := range l.replay.Jobs() {
+			if l.docs[id] == nil {
+				l.suspectJob(id)
+			}
+		}
+	}
+	return nil
+}
+
+// claimsKept is for how long the record of a run surely is there.
+const claimsKept = 30 * 24 * time.Hour
+
+func (l *look) remember(j *contract.Job, now time.Time) *doc {
+	d := &doc{queue: j.Queue, state: j.State, run: j.Run, runs: make([]docRun, len(j.Runs))}
+	for i := range j.Runs {
+		r := &j.Runs[i]
+		ended := r.Outcome != contract.OutcomeNone
+		d.runs[i] = docRun{
+			number: r.Run, claimed: ended || len(r.Attempts) > 0, ended: ended, young: now.Sub(r.SubmittedAt.Time) < claimsKept,
+		}
+	}
+	return d
+}
+
+// lacks gives the first event of a young document that the stream no longer has; 0 where it has all. It keeps
+// every event for longer than documents of ended jobs are kept, so an older one may have aged out.
+func (l *look) lacks(j *contract.Job) uint64 {
+	old := l.o.Clock.Now().Sub(j.SubmittedAt.Time) > l.o.Retention
+	for _, seq := range j.Events {
+		if seq <= l.replay.Seq() && l.replay.Lacks(seq) && !(old && seq < l.replay.First()) {
+			return seq
+		}
+	}
+	return 0
+}
+
+func (d *doc) docRun(number int) *docRun {
+	if d == nil {
+		return nil
+	}
+	for i := range d.runs {
+		if d.runs[i].number == number {
+			return &d.runs[i]
+		}
+	}
+	return nil
+}
