@@ -58,6 +58,7 @@ func (b *books) show(value []byte) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	s.Audit = b.shown.Audit
 	b.shown = s
 	for key, d := range b.waiting {
 		if d == nil || d.Span != "" && d.Empty() { // rolled up
@@ -77,6 +78,15 @@ func (b *books) asOf() contract.AsOf {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return b.shown.AsOf
+}
+
+// audited shows another audit; nil: there is none.
+func (b *books) audited(a *contract.Audit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shown.Audit = a
+	close(b.more)
+	b.more = make(chan struct{})
 }
 
 // next is closed when there are other stats than now.

@@ -23,6 +23,7 @@
 //	lru.go        what was used last, within a budget of bytes
 //	webhook.go    who is told of events, how far each has come, and from where it is to go on
 //	stats.go      GET /jobs/stats, for all jobs or a part, once or live; books.go: what it adds up; past.go: as it was
+//	audit.go      GET and POST /audit; doctor.go: GET /doctor
 //	schedule.go   schedules; health.go: what its name says
 //	docs.go       /openapi.yaml and /docs
 package api

@@ -79,7 +79,7 @@ func (l *ledger) take(e stream.Entry, hand func(change) error) error {
 			l.log.Error("stats cannot be read", "error", err)
 			return nil
 		}
-		l.answer.Store(newTagged(e.Value))
+		l.render()
 		return nil
 	case isBook(e.Key):
 		if err := l.books.take(e); err != nil {
@@ -100,6 +100,24 @@ func (l *ledger) take(e stream.Entry, hand func(change) error) error {
 		}
 	}
 	return hand(c)
+}
+
+// audited shows another audit with the books.
+func (l *ledger) audited(a *contract.Audit) {
+	l.books.audited(a)
+	l.render()
+}
+
+// render makes the answer of GET /jobs/stats, which nobody then has to.
+func (l *ledger) render() {
+	l.books.mu.Lock() // so that of two renderings the newer is stored last
+	defer l.books.mu.Unlock()
+	body, err := json.Marshal(&l.books.shown)
+	if err != nil { // of numbers, words and maps, which cannot be refused
+		l.log.Error("stats cannot be rendered", "error", err)
+		return
+	}
+	l.answer.Store(newTagged(body))
 }
 
 // write applies changes until ctx ends. An empty change marks that all that was there has been handed over.

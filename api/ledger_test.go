@@ -59,7 +59,7 @@ func TestLedgerReadsTheBucket(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	if string(l.answer.Load().body) != `{"succeedJob":1}` {
+	if !strings.HasPrefix(string(l.answer.Load().body), `{"succeedJob":1,`) {
 		t.Errorf("books %s", l.answer.Load().body)
 	}
 	if !strings.Contains(logged.String(), contract.JobKey(c)) {

@@ -73,6 +73,11 @@ type Past interface {
 	At(ctx context.Context, seq uint64, at time.Time) ([]stream.Entry, error)
 }
 
+// Auditor holds the books to the world; *audit.Auditor is one, and its comments are the contract.
+type Auditor interface {
+	Run(ctx context.Context) (contract.AuditReport, error)
+}
+
 // Cron knows when a schedule fires next.
 type Cron interface {
 	// Next gives the first tick after a moment; an error says what is wrong with the expression.
@@ -99,6 +104,8 @@ type Options struct {
 	Past      Past
 	Counter   Counter
 	Remarks   Remarks
+	Auditor   Auditor
+	Reports   Watcher // bucket "audit"
 
 	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
@@ -163,6 +170,8 @@ func (o *Options) validate() error {
 	need(o.Claims != nil, "Claims", "is required")
 	need(o.Counter != nil, "Counter", "is required")
 	need(o.Remarks != nil, "Remarks", "is required")
+	need(o.Auditor != nil, "Auditor", "is required")
+	need(o.Reports != nil, "Reports", "is required")
 	need(o.MaxStreams > 0, "MaxStreams", "must be at least 1")
 	need(o.Heartbeat > 0 && o.Heartbeat <= maxHeartbeat, "Heartbeat", "must be at most 15s, or proxies cut idle streams")
 	need(o.Timeout > 0, "Timeout", "must be more than 0")

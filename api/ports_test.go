@@ -63,6 +63,8 @@ func (blank) Cancel(_ context.Context, t contract.Task, _ func(int) bool) (dispa
 
 func (blank) Counts(context.Context, string) (queue.Counts, error) { return queue.Counts{}, nil }
 
+func (blank) Run(context.Context) (contract.AuditReport, error) { return report(), nil }
+
 func (blank) LastScaling(context.Context, string) ([]contract.Scaling, error) { return nil, nil }
 
 // away is every port with NATS away: reads never load, writes are refused.
@@ -127,11 +129,15 @@ func (away) LastScaling(context.Context, string) ([]contract.Scaling, error) {
 	return nil, stream.ErrUnavailable
 }
 
+func (away) Run(context.Context) (contract.AuditReport, error) {
+	return contract.AuditReport{}, stream.ErrUnavailable
+}
+
 func blankOptions() Options {
 	return Options{
 		Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: replay{}, Schedules: blank{}, Ticks: replay{}, Output: blank{}, Webhooks: blank{},
 		Events: blank{}, Signals: blank{}, Dispatch: blank{}, Cron: minutely{}, Past: blank{}, Log: slog.New(slog.DiscardHandler),
-		Claims: blank{}, Counter: blank{}, Remarks: blank{},
+		Claims: blank{}, Counter: blank{}, Remarks: blank{}, Auditor: blank{}, Reports: replay{},
 	}
 }
 

@@ -59,6 +59,9 @@ type Server struct {
 	store     ScheduleStore
 	jobs      Watcher
 	ticks     Watcher
+	reports   Watcher
+	audits    *audits
+	checkups  *checkups
 	ledger    *ledger
 	words     *words
 	feed      *feed.Feed
@@ -105,7 +108,7 @@ func New(o Options) (*Server, error) {
 		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks,
 		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
-		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks,
+		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), checkups: newCheckups(),
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
 		listener: listener, streams: make(chan struct{}, o.MaxStreams),
@@ -168,6 +171,8 @@ func (s *Server) Run(ctx context.Context) error {
 	work.Go(func() error { return s.ledger.run(ctxWork, s.jobs) })
 	work.Go(func() error { return s.schedules.run(ctxWork, s.ticks) })
 	work.Go(func() error { return s.feed.Run(ctxWork) })
+	work.Go(func() error { return s.runAudits(ctxWork, s.reports) })
+	work.Go(func() error { return s.runCheckups(ctxWork, s.reports) })
 	work.Go(func() error { return s.progress.run(ctxWork, s.signals) })
 	work.Go(func() error { return s.app.Listener(s.listener) })
 	work.Go(func() error {
@@ -210,6 +215,9 @@ func (s *Server) routes() {
 	s.app.Get(job+"/events", s.guard(s.jobEvents))
 	s.app.Get(job+"/logs", s.guard(s.jobLogs))
 	s.app.Get(job+"/explain", s.guard(s.explainJob))
+	s.app.Get("/doctor", s.guard(s.diagnose))
+	s.app.Get("/audit", s.guard(s.lastAudit))
+	s.app.Post("/audit", s.guard(s.auditNow))
 	s.app.Get("/schedules", s.guard(s.listSchedules))
 	s.app.Get("/schedules/:scheduleId", s.guard(s.getSchedule))
 	s.app.Delete("/schedules/:scheduleId", s.guard(s.deleteSchedule))

@@ -111,7 +111,7 @@ func TestNewSaysWhatToDo(t *testing.T) {
 		a := away{}
 		return Options{
 			Addr: "127.0.0.1:0", Config: testConfig("u"), Jobs: a, Schedules: a, Ticks: a, Output: a, Webhooks: a, Events: a, Signals: a,
-			Dispatch: a, Cron: minutely{}, Past: blank{}, Claims: a, Counter: a, Remarks: a,
+			Dispatch: a, Cron: minutely{}, Past: blank{}, Claims: a, Counter: a, Remarks: a, Auditor: a, Reports: a,
 		}
 	}
 	empty := filepath.Join(t.TempDir(), "empty")

@@ -95,7 +95,7 @@ func newServer(t testing.TB, change ...func(*Options)) *world {
 	o := Options{
 		Addr: "127.0.0.1:0", Config: config, Jobs: jobs, Schedules: schedules, Ticks: schedules,
 		Output: w.bucket(contract.BucketOutput), Webhooks: w.bucket(contract.BucketWebhooks), Events: st, Signals: st, Dispatch: d, Cron: minutely{}, Past: blank{}, Log: log,
-		Claims: w.claims, Counter: w.queue, Remarks: st,
+		Claims: w.claims, Counter: w.queue, Remarks: st, Auditor: blank{}, Reports: w.bucket(contract.BucketAudit),
 	}
 	for _, c := range change {
 		c(&o)

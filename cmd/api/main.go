@@ -8,6 +8,8 @@ import (
 	"tallyman/aggregator"
 	"tallyman/api"
 	"tallyman/contract"
+	"tallyman/internal/audit"
+	"tallyman/internal/doctor"
 	"tallyman/internal/program"
 	"tallyman/internal/queue"
 	"tallyman/scheduler"
@@ -16,6 +18,7 @@ import (
 func main() {
 	var o api.Options
 	var past aggregator.Past
+	var a program.Audit
 	p := program.New("api")
 	p.NeedConfig()
 	p.Flags.StringVar(&o.Addr, "addr", api.DefaultAddr, "where to listen")
@@ -24,18 +27,19 @@ func main() {
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
 	p.Flags.DurationVar(&past.Retention, "retention", aggregator.DefaultRetention, "the aggregator's, for the stats of a past moment to be the same")
 	p.Flags.IntVar(&past.Most, "replay", aggregator.DefaultReplay, "how many events are read at most for the stats of a past moment")
+	p.NeedAudit(&a)
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
-		return build(ctx, p, o, &past)
+		return build(ctx, p, o, &past, &a)
 	}))
 }
 
-func build(ctx context.Context, p *program.Program, o api.Options, past *aggregator.Past) error {
+func build(ctx context.Context, p *program.Program, o api.Options, past *aggregator.Past, a *program.Audit) error {
 	buckets, err := p.Buckets(ctx, contract.BucketJobs, contract.BucketSchedules, contract.BucketOutput, contract.BucketWebhooks,
-		contract.BucketClaims)
+		contract.BucketClaims, contract.BucketAudit)
 	if err != nil {
 		return err
 	}
-	jobs, schedules, output, hooks := buckets[0], buckets[1], buckets[2], buckets[3]
+	jobs, schedules, output, hooks, reports := buckets[0], buckets[1], buckets[2], buckets[3], buckets[4]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err
@@ -49,10 +53,17 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	past.Events, o.Past = p.Stream, past
 	o.Claims, o.Counter, o.Remarks = buckets[4], q, p.Stream
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
+	a.Retention = past.Retention
+	o.Reports = buckets[5]
+	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, a.Retention, 0) })
+	if err != nil {
+		return err
+	}
 	srv, err := api.New(o)
 	if err != nil {
 		return err
 	}
+	p.Check(doctor.Queues(q, &p.Config)...)
 	p.Add("api", srv.Run, srv.Ready)
 	return nil
 }

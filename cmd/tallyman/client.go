@@ -19,6 +19,8 @@ type client struct {
 	base  string
 	token string
 	http  *http.Client
+
+	timeout time.Duration // of one question
 }
 
 const (
@@ -32,7 +34,7 @@ func (s *shared) client() (*client, error) {
 	if !strings.HasPrefix(s.server, "http://") && !strings.HasPrefix(s.server, "https://") {
 		return nil, fmt.Errorf("--server %q must begin with http:// or https://", s.server)
 	}
-	c := &client{base: strings.TrimSuffix(s.server, "/"), http: &http.Client{}}
+	c := &client{base: strings.TrimSuffix(s.server, "/"), http: &http.Client{}, timeout: askTimeout}
 	if s.tokenFile != "" {
 		b, err := os.ReadFile(s.tokenFile)
 		if err != nil {
@@ -45,6 +47,7 @@ func (s *shared) client() (*client, error) {
 
 // problem is an error of the api, RFC 9457.
 type problem struct {
+	body   []byte // as it came
 	Status int    `json:"status"`
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
@@ -67,7 +70,7 @@ func (p *problem) Error() string {
 
 // raw sends a request and gives the answer's body; anything but a 2xx is an error.
 func (c *client) raw(ctx context.Context, method, path string, body any, header http.Header) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	resp, err := c.send(ctx, method, path, body, header)
 	if err != nil {
@@ -124,7 +127,7 @@ func (c *client) send(ctx context.Context, method, path string, body any, header
 	}
 	defer resp.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	p := &problem{Status: resp.StatusCode}
+	p := &problem{Status: resp.StatusCode, body: b}
 	if json.Unmarshal(b, p) != nil || p.Detail == "" {
 		p.Detail = http.StatusText(resp.StatusCode)
 	}

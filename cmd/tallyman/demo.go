@@ -44,7 +44,7 @@ const (
 func demo(ctx context.Context, a dev.Addresses, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	c := &client{base: a.API, http: &http.Client{}}
+	c := &client{base: a.API, http: &http.Client{}, timeout: askTimeout}
 	jobs := demoJobs()
 	board := newBoard(out, len(jobs))
 	ends := make([]contract.State, len(jobs))

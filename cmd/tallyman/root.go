@@ -41,7 +41,7 @@ func newRoot() *cobra.Command {
 	f.StringVarP(&s.output, "output", "o", "text", "text or json")
 	root.AddCommand(
 		newDev(), newSQS(), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newRequeue(s), newEvents(s),
-		newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newProduce(s), newVersion(s),
+		newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newVerify(s), newDoctor(s), newProduce(s), newVersion(s),
 	)
 	return root
 }

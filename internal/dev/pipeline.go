@@ -41,6 +41,8 @@ const (
 	region    = "us-east-1"
 	// localKey is what SQS clients sign with; the local SQS asks for none, but the SDKs insist.
 	localKey = "local"
+	// counterLag is for how long the counters of the local SQS may be wrong, which they never are.
+	counterLag = 2 * time.Second
 	// grace is from SIGTERM to SIGKILL: somebody who presses Ctrl-C waits for it.
 	grace = 5 * time.Second
 )
@@ -148,7 +150,7 @@ func (p *Pipeline) join(ctx context.Context, o *Options) error {
 		return err
 	}
 	w := &world{p: p, o: o, sqs: sqs, queue: client}
-	for _, step := range []func(context.Context) error{w.buckets, w.aggregator, w.units, w.scheduler, w.webhooks, w.api, w.admin} {
+	for _, step := range []func(context.Context) error{w.buckets, w.aggregator, w.units, w.scheduler, w.webhooks, w.api, w.checkup, w.admin} {
 		if err := step(ctx); err != nil {
 			return errors.Join(err, sqs.Close())
 		}

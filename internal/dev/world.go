@@ -12,7 +12,9 @@ import (
 	"tallyman/api"
 	"tallyman/bridge"
 	"tallyman/contract"
+	"tallyman/internal/audit"
 	"tallyman/internal/dispatch"
+	"tallyman/internal/doctor"
 	"tallyman/internal/localkube"
 	"tallyman/internal/program"
 	"tallyman/internal/queue"
@@ -30,13 +32,14 @@ type world struct {
 	sqs   *sqslocal.Server
 	queue *queue.Client
 
-	claims, jobs, schedules, output, hooks *stream.Bucket
+	claims, jobs, schedules, output, hooks, audit *stream.Bucket
 }
 
 func (w *world) buckets(ctx context.Context) error {
 	for name, b := range map[string]**stream.Bucket{
 		contract.BucketClaims: &w.claims, contract.BucketJobs: &w.jobs,
 		contract.BucketSchedules: &w.schedules, contract.BucketOutput: &w.output, contract.BucketWebhooks: &w.hooks,
+		contract.BucketAudit: &w.audit,
 	} {
 		var err error
 		if *b, err = w.p.stream.Bucket(ctx, name); err != nil {
@@ -69,7 +72,8 @@ func (w *world) units(context.Context) error {
 	}
 	br, err := bridge.New(bridge.Options{
 		Cluster: cluster, Namespaces: []string{namespace}, Kubernetes: kube, Claims: w.claims, Events: w.p.stream,
-		Ledger: w.jobs, Scalers: kube, Sights: w.claims, BackoffScale: w.o.BackoffScale, Log: w.p.log,
+		Ledger: w.jobs, Scalers: kube, Sights: w.claims, BackoffScale: w.o.BackoffScale, Inventory: w.audit,
+		Log: w.p.log,
 	})
 	if err != nil {
 		return err
@@ -137,9 +141,13 @@ func (w *world) scheduler(context.Context) error {
 	if err != nil {
 		return err
 	}
+	auditor, err := w.auditor()
+	if err != nil {
+		return err
+	}
 	s, err := scheduler.New(scheduler.Options{
 		Config: w.o.Config, Lease: w.p.stream.Lease(contract.LeaseScheduler, program.Holder()), Schedules: w.schedules,
-		Ledger: w.jobs, Events: w.p.stream, Dispatcher: d, Counter: w.queue, DeadLetters: w.queue,
+		Ledger: w.jobs, Events: w.p.stream, Dispatcher: d, Counter: w.queue, DeadLetters: w.queue, Auditor: auditor,
 		AcceptedAfter: w.o.AcceptedAfter, QueuedAfter: scheduler.DefaultQueuedAfter, Log: w.p.log,
 	})
 	if err != nil {
@@ -167,8 +175,20 @@ func (w *world) dispatcher(source contract.Source) (*dispatch.Dispatcher, error)
 	})
 }
 
+// auditor is one of the scheduler's and one of the api's: each remembers what it suspects.
+func (w *world) auditor() (*audit.Auditor, error) {
+	return audit.New(audit.Options{
+		Config: w.o.Config, Events: w.p.stream, Replay: func() audit.Replay { return aggregator.NewReplay(w.p.stream, 0, 0) },
+		Ledger: w.jobs, Claims: w.claims, Records: w.audit, Counter: w.queue, CounterLag: counterLag, Log: w.p.log,
+	})
+}
+
 func (w *world) api(context.Context) error {
 	d, err := w.dispatcher(contract.SourceAPI)
+	if err != nil {
+		return err
+	}
+	auditor, err := w.auditor()
 	if err != nil {
 		return err
 	}
@@ -183,6 +203,18 @@ func (w *world) api(context.Context) error {
 	}
 	w.p.add("api", srv.Run, srv.Ready)
 	w.p.addresses.API = "http://" + srv.Addr()
+	return nil
+}
+
+// checkup tells how all of it is, as each program does on a cluster.
+func (w *world) checkup(context.Context) error {
+	books := &doctor.Books{Events: w.p.stream, Ledger: w.jobs, Audits: w.audit}
+	parts := w.p.parts
+	self := &doctor.Self{Component: doctor.OneProcess, Instance: program.Holder(), Records: w.audit, Log: w.p.log, Checks: func() []doctor.Check {
+		checks := append(doctor.Parts(parts), doctor.Streams(w.p.stream, stream.DefaultSettings)...)
+		return append(append(checks, doctor.Queues(w.queue, &w.o.Config)...), books.Lags()...)
+	}}
+	w.p.add("checkup", self.Run, nil)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/dispatch"
+	"tallyman/internal/doctor"
 	"tallyman/internal/queue"
 	"tallyman/internal/service"
 	"tallyman/internal/stream"
@@ -38,6 +39,7 @@ type Program struct {
 	replicas int
 	fewer    bool
 	parts    []service.Part
+	checks   []doctor.Check
 	make     bool
 	start    start
 }
@@ -149,7 +151,11 @@ func (p *Program) run(ctx context.Context, build func(context.Context, *Program)
 		return err
 	}
 	admin.Ask(p.parts)
-	return service.Run(ctx, p.Log, append([]service.Part{page}, p.parts...)...)
+	checkup, err := p.checkup(ctx)
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx, p.Log, append([]service.Part{page, checkup}, p.parts...)...)
 }
 
 // Dispatcher makes runs in the name of a component, over the SQS that the AWS environment names.

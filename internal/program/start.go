@@ -76,10 +76,15 @@ func (p *Program) tryReach(ctx context.Context) error {
 		}
 		p.Stream = s
 	}
+	return p.Stream.Ensure(ctx, p.settings())
+}
+
+// settings are how streams and buckets must be.
+func (p *Program) settings() stream.Settings {
 	set := stream.DefaultSettings()
 	set.Replicas, set.Look = p.replicas, !p.make
 	for _, q := range p.Config.Queues {
 		set.LongestRetention = max(set.LongestRetention, time.Duration(q.Retention))
 	}
-	return p.Stream.Ensure(ctx, set)
+	return set
 }
