@@ -47,6 +47,7 @@ func TestPipelineAsTheChartStartsIt(t *testing.T) {
 	w.component("bridge")
 	until(t, time.Minute, answers("http://"+w.admin["bridge"]+"/readyz"))
 	lost.ends(t, 1)
+	w.ask("doctor").ends(t, 0) // of what helm test asks, too
 
 	for _, said := range w.nats.log.all() {
 		if strings.Contains(said, "Violation") {
@@ -147,11 +148,22 @@ func (w *world) component(name string) {
 	start(w.t, env, name, c.Args...)
 }
 
-// helmTest runs what `helm test` runs.
+// helmTest runs the job of `helm test`.
 func (w *world) helmTest() *process {
 	w.t.Helper()
-	c := one[*corev1.Pod](w.t, w.objects, "r-tallyman-test").Spec.Containers[0]
-	return start(w.t, w.env(c, nil), "tallyman", c.Args...)
+	return w.ask("test")
+}
+
+// ask runs one of the containers that `helm test` runs.
+func (w *world) ask(container string) *process {
+	w.t.Helper()
+	for _, c := range one[*corev1.Pod](w.t, w.objects, "r-tallyman-test").Spec.Containers {
+		if c.Name == container {
+			return start(w.t, w.env(c, nil), "tallyman", c.Args...)
+		}
+	}
+	w.t.Fatalf("helm test has no container %s", container)
+	return nil
 }
 
 // pod runs one container of the queue's pod.

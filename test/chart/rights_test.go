@@ -26,7 +26,7 @@ type rights struct{ Publish, Subscribe []string }
 var streams = []string{
 	contract.StreamEvents, contract.StreamScaling, contract.BucketStream(contract.BucketClaims), contract.BucketStream(contract.BucketJobs),
 	contract.BucketStream(contract.BucketSchedules), contract.BucketStream(contract.BucketOutput), contract.BucketStream(contract.BucketLeases),
-	contract.BucketStream(contract.BucketWebhooks),
+	contract.BucketStream(contract.BucketWebhooks), contract.BucketStream(contract.BucketAudit),
 }
 
 func say(queue string, kinds ...contract.Kind) (subjects []string) {
@@ -80,23 +80,29 @@ func expected(queues ...string) map[string]rights {
 	schedule := contract.BucketSubject(contract.BucketSchedules, "*")
 	order := contract.BucketSubject(contract.BucketWebhooks, contract.WebhookOrderKey("*"))
 	progress := contract.BucketSubject(contract.BucketWebhooks, contract.WebhookStateKey("*"))
+	audits := slices.Concat(follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"), watch(contract.BucketClaims, contract.UnitKeys("*")),
+		watch(contract.BucketClaims, contract.RunKeys("*")), watch(contract.BucketAudit, contract.InventoryKeys),
+		[]string{leader(contract.BucketClaims), direct(contract.BucketJobs, ">"), direct(contract.BucketAudit, ">"), oneEvent})
+	told := func(key string) string { return contract.BucketSubject(contract.BucketAudit, key) }
+	checkup := func(component string) string { return told("doctor." + component + ".*") }
 	users := map[string]rights{
-		"api": {Publish: slices.Concat(look, follow(contract.StreamEvents, ""), follow(contract.StreamScaling, contract.ScalingSubjects), watch(contract.BucketJobs, ">"), watch(contract.BucketSchedules, ">"),
+		"api": {Publish: slices.Concat(look, audits, follow(contract.StreamScaling, contract.ScalingSubjects), watch(contract.BucketSchedules, ">"),
+			watch(contract.BucketAudit, contract.KeyReport), watch(contract.BucketAudit, contract.CheckupKeys),
 			say("*", contract.Submitted, contract.Queued, contract.CancelledKind),
-			[]string{units, runs, schedule, order, leader(contract.BucketClaims), leader(contract.BucketWebhooks), oneEvent, direct(contract.BucketSchedules, "*"), direct(contract.BucketOutput, wild(contract.OutputKey("*", "*", 0, 0)))}),
+			[]string{units, runs, schedule, order, checkup("api"), leader(contract.BucketWebhooks), direct(contract.BucketSchedules, "*"), direct(contract.BucketOutput, wild(contract.OutputKey("*", "*", 0, 0)))}),
 			Subscribe: []string{contract.ProgressSubjects}},
-		"scheduler": {Publish: slices.Concat(look, watch(contract.BucketSchedules, ">"), follow(contract.StreamEvents, ""),
+		"scheduler": {Publish: slices.Concat(look, audits, watch(contract.BucketSchedules, ">"),
 			watch(contract.BucketWebhooks, contract.WebhookOrderKey("*")),
 			say("*", contract.Submitted, contract.Queued, contract.Failed, contract.CancelledKind),
-			[]string{runs, schedule, contract.BucketSubject(contract.BucketLeases, contract.LeaseScheduler), leader(contract.BucketClaims), leader(contract.BucketLeases),
-				oneEvent, direct(contract.BucketJobs, ">"), direct(contract.BucketSchedules, "*"),
+			[]string{runs, schedule, contract.BucketSubject(contract.BucketLeases, contract.LeaseScheduler), leader(contract.BucketLeases),
+				told(contract.KeyReport), told(contract.KeyStreamMark), checkup("scheduler"), direct(contract.BucketSchedules, "*"),
 				progress, contract.BucketSubject(contract.BucketLeases, contract.LeaseWebhooks), leader(contract.BucketWebhooks)})},
 		"bridge": {Publish: slices.Concat(look, watch(contract.BucketClaims, contract.UnitKeys("*")), watch(contract.BucketJobs, contract.KeyStats),
 			say("*", contract.Submitted, contract.Claimed, contract.AttemptFailed, contract.AttemptDisrupted, contract.Succeeded, contract.Failed, contract.CancelledKind, contract.ClaimFailed),
-			[]string{units, contract.BucketSubject(contract.BucketClaims, clusters),
-				contract.BucketSubject(contract.BucketClaims, contract.SightKey("*")), leader(contract.BucketClaims), contract.ScalingSubjects})},
+			[]string{units, contract.BucketSubject(contract.BucketClaims, clusters), contract.BucketSubject(contract.BucketClaims, contract.SightKey("*")),
+				leader(contract.BucketClaims), contract.ScalingSubjects, told(contract.InventoryKeys), checkup("bridge")})},
 		"aggregator": {Publish: slices.Concat(look, build, follow(contract.StreamEvents, ""), watch(contract.BucketJobs, ">"),
-			[]string{contract.BucketSubject(contract.BucketJobs, ">"), contract.BucketSubject(contract.BucketLeases, contract.LeaseLedger), leader(contract.BucketLeases),
+			[]string{contract.BucketSubject(contract.BucketJobs, ">"), contract.BucketSubject(contract.BucketLeases, contract.LeaseLedger), leader(contract.BucketLeases), checkup("aggregator"),
 				oneEvent, direct(contract.BucketJobs, ">")})},
 		"tap":   {Publish: slices.Concat(past(contract.StreamEvents), past(contract.StreamScaling)), Subscribe: []string{"jobs.events.>", "jobs.progress.>", "jobs.scaling.>"}},
 		"admin": {Publish: []string{">"}, Subscribe: []string{">"}},
@@ -218,13 +224,16 @@ var acts = []struct {
 	{"take the aggregator's lease", true, "$KV.leases.aggregator", []string{"aggregator", "admin"}},
 	{"tell the progress of a", true, "jobs.progress.a.probe.j", []string{"processor-a", "admin"}},
 	{"mirror Kubernetes' Events", true, "jobs.scaling.a.Failed", []string{"bridge", "admin"}},
+	{"tell of Kubernetes Jobs", true, "$KV.audit.units.0123456789abcdef", []string{"bridge", "admin"}},
+	{"say what an audit found", true, "$KV.audit.report", []string{"scheduler", "admin"}},
+	{"say how the bridge is", true, "$KV.audit.doctor.bridge.0123456789abcdef", []string{"bridge", "admin"}},
 	{"read any claim", true, "$JS.API.STREAM.MSG.GET.KV_claims", []string{"api", "scheduler", "bridge", "processor-a", "processor-b", "admin"}},
 	{"read every event", true, "$JS.API.CONSUMER.CREATE.EVENTS.c", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
 	{"read what Kubernetes said", true, "$JS.API.CONSUMER.CREATE.SCALING.c.jobs.scaling.a.*", []string{"api", "tap", "admin"}},
 	{"read one event", true, "$JS.API.DIRECT.GET.EVENTS", []string{"api", "scheduler", "aggregator", "tap", "admin"}},
 	{"read outputs", true, "$JS.API.DIRECT.GET.KV_output.$KV.output.a.j.1.1", []string{"api", "admin"}},
-	{"read the books", true, "$JS.API.CONSUMER.CREATE.KV_jobs.c.$KV.jobs.>", []string{"api", "aggregator", "admin"}},
-	{"read the claims of all queues", true, "$JS.API.CONSUMER.CREATE.KV_claims.c.$KV.claims.*.unit.*", []string{"bridge", "admin"}},
+	{"read the books", true, "$JS.API.CONSUMER.CREATE.KV_jobs.c.$KV.jobs.>", []string{"api", "scheduler", "aggregator", "admin"}},
+	{"read the claims of all queues", true, "$JS.API.CONSUMER.CREATE.KV_claims.c.$KV.claims.*.unit.*", []string{"api", "scheduler", "bridge", "admin"}},
 	{"make a stream", true, "$JS.API.STREAM.CREATE.EVENTS", []string{"aggregator", "admin"}},
 	{"make another stream", true, "$JS.API.STREAM.CREATE.COPY", []string{"admin"}},
 	{"change a stream", true, "$JS.API.STREAM.UPDATE.EVENTS", []string{"admin"}},

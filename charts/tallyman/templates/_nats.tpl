@@ -34,7 +34,7 @@ _INBOX_{{ . }}
 {{- define "tallyman.nats.permissions" -}}
 {{- $look := list -}}
 {{- $make := list -}}
-{{- range list "EVENTS" "SCALING" "KV_claims" "KV_jobs" "KV_schedules" "KV_output" "KV_leases" "KV_webhooks" -}}
+{{- range list "EVENTS" "SCALING" "KV_claims" "KV_jobs" "KV_schedules" "KV_output" "KV_leases" "KV_webhooks" "KV_audit" -}}
 {{- $look = append $look (printf "$JS.API.STREAM.INFO.%s" .) -}}
 {{- $make = append $make (printf "$JS.API.STREAM.CREATE.%s" .) -}}
 {{- end -}}
@@ -45,31 +45,36 @@ _INBOX_{{ . }}
 {{- $said := include "tallyman.nats.consume" (dict "stream" "SCALING" "filter" "jobs.scaling.*.*") | fromJsonArray -}}
 {{- $schedules := include "tallyman.nats.consume" (dict "stream" "KV_schedules" "filter" "$KV.schedules.>") | fromJsonArray -}}
 {{- $orders := include "tallyman.nats.consume" (dict "stream" "KV_webhooks" "filter" "$KV.webhooks.order.*") | fromJsonArray -}}
+{{- /* Who audits reads everything that jobs leave behind, and changes none of it. */ -}}
+{{- $audits := concat $events $jobs $units
+      (include "tallyman.nats.consume" (dict "stream" "KV_claims" "filter" "$KV.claims.*.run.*.*") | fromJsonArray)
+      (include "tallyman.nats.consume" (dict "stream" "KV_audit" "filter" "$KV.audit.units.*") | fromJsonArray)
+      (list "$JS.API.STREAM.MSG.GET.KV_claims" "$JS.API.DIRECT.GET.KV_jobs.$KV.jobs.>" "$JS.API.DIRECT.GET.KV_audit.$KV.audit.>" "$JS.API.DIRECT.GET.EVENTS") -}}
+{{- $reports := concat (include "tallyman.nats.consume" (dict "stream" "KV_audit" "filter" "$KV.audit.report") | fromJsonArray)
+      (include "tallyman.nats.consume" (dict "stream" "KV_audit" "filter" "$KV.audit.doctor.*.*") | fromJsonArray) -}}
 {{- $users := dict -}}
 
-{{- $_ := set $users "api" (dict "publish" (concat $look $events $jobs $schedules $said
+  {{- $_ := set $users "api" (dict "publish" (concat $look $schedules $said $audits $reports
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "queued" "cancelled")) | fromJsonArray)
-      (list "$KV.claims.*.run.*.*" "$KV.claims.*.unit.*" "$KV.schedules.*"
-        "$JS.API.STREAM.MSG.GET.KV_claims" "$JS.API.DIRECT.GET.EVENTS" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"
+      (list "$KV.claims.*.run.*.*" "$KV.claims.*.unit.*" "$KV.schedules.*" "$KV.audit.doctor.api.*" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"
         "$KV.webhooks.order.*" "$JS.API.STREAM.MSG.GET.KV_webhooks" "$JS.API.DIRECT.GET.KV_output.$KV.output.*.*.*.*"))
       "subscribe" (list "jobs.progress.*.*.*")) -}}
 
-{{- $_ := set $users "scheduler" (dict "publish" (concat $look $schedules $events $orders
+{{- $_ := set $users "scheduler" (dict "publish" (concat $look $schedules $audits $orders
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "queued" "failed" "cancelled")) | fromJsonArray)
       (list "$KV.claims.*.run.*.*" "$KV.schedules.*" "$KV.leases.scheduler" "$KV.leases.webhooks"
-        "$KV.webhooks.state.*" "$JS.API.STREAM.MSG.GET.KV_webhooks"
-        "$JS.API.STREAM.MSG.GET.KV_claims" "$JS.API.STREAM.MSG.GET.KV_leases" "$JS.API.DIRECT.GET.EVENTS"
-        "$JS.API.DIRECT.GET.KV_jobs.$KV.jobs.>" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"))
+        "$KV.webhooks.state.*" "$KV.audit.report" "$KV.audit.stream" "$KV.audit.doctor.scheduler.*"
+        "$JS.API.STREAM.MSG.GET.KV_webhooks" "$JS.API.STREAM.MSG.GET.KV_leases" "$JS.API.DIRECT.GET.KV_schedules.$KV.schedules.*"))
       "subscribe" list) -}}
 
 {{- $_ := set $users "bridge" (dict "publish" (concat $look $units $stats
       (include "tallyman.nats.events" (dict "queue" "*" "kinds" (list "submitted" "claimed" "attempt-failed" "attempt-disrupted" "succeeded" "failed" "cancelled" "claim-failed")) | fromJsonArray)
-      (list "$KV.claims.*.unit.*" "$KV.claims.cluster.*" "$KV.claims.sight.*" "$JS.API.STREAM.MSG.GET.KV_claims" "jobs.scaling.*.*"))
+      (list "$KV.claims.*.unit.*" "$KV.claims.cluster.*" "$KV.claims.sight.*" "$KV.audit.units.*" "$KV.audit.doctor.bridge.*" "$JS.API.STREAM.MSG.GET.KV_claims" "jobs.scaling.*.*"))
       "subscribe" list) -}}
 
 {{- /* The aggregator alone makes what is missing: whoever can make a stream can have it copy others. */ -}}
 {{- $_ := set $users "aggregator" (dict "publish" (concat $look $make $events $jobs
-      (list "$KV.jobs.>" "$KV.leases.aggregator" "$JS.API.STREAM.MSG.GET.KV_leases"
+      (list "$KV.jobs.>" "$KV.leases.aggregator" "$KV.audit.doctor.aggregator.*" "$JS.API.STREAM.MSG.GET.KV_leases"
         "$JS.API.DIRECT.GET.EVENTS" "$JS.API.DIRECT.GET.KV_jobs.$KV.jobs.>"))
       "subscribe" list) -}}
 
