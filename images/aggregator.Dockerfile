@@ -8,7 +8,9 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY aggregator/*.go aggregator/
 COPY cmd/aggregator/*.go cmd/aggregator/
 COPY contract/*.go contract/
+COPY internal/audit/*.go internal/audit/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/doctor/*.go internal/doctor/
 COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/
 COPY internal/service/*.go internal/service/

@@ -11,7 +11,9 @@ COPY api/explain/*.go api/explain/
 COPY api/page/ api/page/
 COPY cmd/api/*.go cmd/api/
 COPY contract/*.go contract/
+COPY internal/audit/*.go internal/audit/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/doctor/*.go internal/doctor/
 COPY internal/feed/*.go internal/feed/
 COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/

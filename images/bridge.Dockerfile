@@ -9,7 +9,9 @@ COPY bridge/*.go bridge/
 COPY bridge/kube/*.go bridge/kube/
 COPY cmd/bridge/*.go cmd/bridge/
 COPY contract/*.go contract/
+COPY internal/audit/*.go internal/audit/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/doctor/*.go internal/doctor/
 COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/
 COPY internal/service/*.go internal/service/

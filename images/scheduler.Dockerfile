@@ -5,9 +5,12 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 # What the program links and nothing else, so that nothing else makes it anew; a test knows the list from `go list`.
+COPY aggregator/*.go aggregator/
 COPY cmd/scheduler/*.go cmd/scheduler/
 COPY contract/*.go contract/
+COPY internal/audit/*.go internal/audit/
 COPY internal/dispatch/*.go internal/dispatch/
+COPY internal/doctor/*.go internal/doctor/
 COPY internal/feed/*.go internal/feed/
 COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/

@@ -189,7 +189,7 @@ func TestSkaffoldBuildsOnlyWhatChanged(t *testing.T) {
 		{"api/page/page.css", []string{"api"}},
 		{"api/job_test.go", nil},
 		{"bridge/doc.go", []string{"bridge"}},
-		{"aggregator/doc.go", []string{"aggregator", "api"}},
+		{"aggregator/doc.go", []string{"aggregator", "api", "scheduler"}},
 		{"docs/images.md", nil},
 		{"charts/tallyman/values.yaml", nil},
 		{"contract/doc.go", []string{"aggregator", "api", "bridge", "scheduler", "tallyman"}},

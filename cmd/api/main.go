@@ -39,7 +39,7 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	if err != nil {
 		return err
 	}
-	jobs, schedules, output, hooks, reports := buckets[0], buckets[1], buckets[2], buckets[3], buckets[4]
+	jobs, schedules, output, hooks, claims, reports := buckets[0], buckets[1], buckets[2], buckets[3], buckets[4], buckets[5]
 	q, err := queue.Open(ctx, queue.Options{})
 	if err != nil {
 		return err
@@ -51,10 +51,10 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
 	o.Webhooks = hooks
 	past.Events, o.Past = p.Stream, past
-	o.Claims, o.Counter, o.Remarks = buckets[4], q, p.Stream
+	o.Claims, o.Counter, o.Remarks = claims, q, p.Stream
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	a.Retention = past.Retention
-	o.Reports = buckets[5]
+	o.Reports = reports
 	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, a.Retention, 0) })
 	if err != nil {
 		return err

@@ -196,7 +196,7 @@ func (w *world) api(context.Context) error {
 		Addr: w.o.API, IndexPath: w.p.folder.at("index.db"), Config: w.o.Config, Jobs: w.jobs, Schedules: w.schedules,
 		Ticks: w.schedules, Output: w.output, Webhooks: w.hooks, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
 		Cron: program.Cron(scheduler.Next), Past: &aggregator.Past{Events: w.p.stream},
-		Claims: w.claims, Counter: w.queue, Remarks: w.p.stream, Log: w.p.log,
+		Claims: w.claims, Counter: w.queue, Remarks: w.p.stream, Auditor: auditor, Reports: w.audit, Log: w.p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --api", err)
