@@ -103,7 +103,7 @@ func (s *shared) showDiagnosis(w io.Writer, d contract.Diagnosis) error {
 			if l.Instance != "" {
 				who += " " + l.Instance
 			}
-			if _, err := fmt.Fprintf(w, "%s  %s  %s: %s\n", word, who, l.Name, firstLine(l.Says)); err != nil {
+			if _, err := fmt.Fprintf(w, "%s  %s  %s: %s\n", word, who, l.Name, l.Says); err != nil {
 				return err
 			}
 		}

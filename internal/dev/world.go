@@ -78,7 +78,7 @@ func (w *world) units(context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.p.add("bridge", br.Run, nil)
+	w.p.add("bridge", br.Run, br.Ready)
 	w.p.add("localkube", kube.Run, nil)
 	return nil
 }
