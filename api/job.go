@@ -98,7 +98,29 @@ func (s *Server) jobOf(c *fiber.Ctx) (contract.Job, error) {
 	}
 	ctx, cancel := s.work()
 	defer cancel()
-	return s.ledger.await(ctx, id)
+	job, err := s.ledger.await(ctx, id)
+	if isNotFound(err) {
+		return s.missing(ctx, id)
+	}
+	return job, err
+}
+
+// missing gives the job after all, or tells one that is not there from one that the books have not come to: who
+// was told 202 must never be told 404.
+func (s *Server) missing(ctx context.Context, id string) (contract.Job, error) {
+	info, err := s.events.Info(ctx)
+	if err != nil {
+		return contract.Job{}, err
+	}
+	behind := int64(info.Last) - int64(s.ledger.books.asOf().Seq)
+	job, err := s.ledger.job(ctx, id)
+	switch {
+	case !isNotFound(err):
+		return job, err
+	case behind > 0:
+		return job, contract.Errorf(contract.CodeUnavailable, "", "whether there is a job %s cannot be said yet: the books are %d events behind; ask again", id, behind)
+	}
+	return job, contract.Errorf(contract.CodeNotFound, "", "there is no job %s, or no more", id)
 }
 
 // newestRun gives the run that the job's state is of.

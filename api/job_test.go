@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,19 @@ func TestJobGivesItsResult(t *testing.T) {
 	if string(v.Result) != `{"rows":3}` || len(v.Attempts) != 2 || v.RetryCount != 1 || string(v.Attempts[1].Result) != `{"rows":3}` {
 		t.Errorf("%+v", v)
 	}
+}
+
+// Who was told that a job is accepted is never told that there is none: while the books are behind, nobody can say.
+func TestJobThatTheBooksHaveNotComeTo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.say(noJob, contract.Event{Kind: contract.Noop, Unit: "unit-1", Pod: "pod-1"}) // of which the bookkeeper writes nothing
+	p := w.get("/jobs/" + noJob).want(503).problem()
+	if p.Code != contract.CodeUnavailable || !strings.Contains(p.Detail, "are 1 events behind") {
+		t.Errorf("%+v", p)
+	}
+	w.submit("", contract.StateQueued)
+	w.get("/jobs/" + noJob).want(404)
 }
 
 // The stream away: the document is served without its words, and says so.

@@ -223,7 +223,7 @@ func (l *ledger) job(ctx context.Context, id string) (job contract.Job, err erro
 	return job, nil
 }
 
-// await gives a document, and waits a moment for one that is not there yet.
+// await gives a document, and waits a moment for one that is not there yet; then stream.ErrNotFound.
 func (l *ledger) await(ctx context.Context, id string) (contract.Job, error) {
 	rings, takeDown := l.bells.hang(id)
 	defer takeDown()
@@ -237,7 +237,7 @@ func (l *ledger) await(ctx context.Context, id string) (contract.Job, error) {
 		select {
 		case <-rings:
 		case <-timer.C:
-			return job, contract.Errorf(contract.CodeNotFound, "", "there is no job %s, or no more", id)
+			return job, err
 		case <-ctx.Done():
 			return job, ctx.Err()
 		}

@@ -20,12 +20,14 @@ import (
 type schedules struct {
 	mu     sync.RWMutex
 	byID   map[string]keptSchedule
+	told   uint64 // the newest revision that the watch has told of
 	loaded chan struct{}
 }
 
 type keptSchedule struct {
 	contract.Schedule
 	revision uint64
+	gone     bool // it was deleted here, and the watch has not told of that yet
 }
 
 func newSchedules() *schedules {
@@ -39,25 +41,41 @@ func (s *schedules) run(ctx context.Context, bucket Watcher) error {
 	})
 }
 
+// take keeps what the watch tells of. What it tells late of a change that was made here is ignored.
 func (s *schedules) take(e stream.Entry) error {
 	k := keptSchedule{revision: e.Revision}
 	if !e.Deleted && json.Unmarshal(e.Value, &k.Schedule) != nil {
 		return nil // not ours; the scheduler, which would have to fire it, says so
 	}
-	s.put(e.Key, k, e.Deleted)
+	k.Payload = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = max(s.told, e.Revision)
+	switch had := s.byID[e.Key]; {
+	case e.Deleted:
+		delete(s.byID, e.Key)
+	case !had.gone && had.revision < e.Revision:
+		s.byID[e.Key] = k
+	}
 	return nil
 }
 
-// put keeps a schedule, or its end. What the watch tells late of a change that was made here is ignored.
-func (s *schedules) put(id string, k keptSchedule, deleted bool) {
+// made keeps a schedule that was made here, so that whoever made it sees it at once.
+func (s *schedules) made(r contract.Schedule, revision uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case k.revision < s.byID[id].revision:
-	case deleted:
-		delete(s.byID, id)
-	default:
-		k.Payload = nil
+	if revision > s.told {
+		r.Payload = nil
+		s.byID[r.ID] = keptSchedule{Schedule: r, revision: revision}
+	}
+}
+
+// deleted hides one that was deleted here, until the watch tells of it too.
+func (s *schedules) deleted(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k, ok := s.byID[id]; ok {
+		k.gone = true
 		s.byID[id] = k
 	}
 }
@@ -67,7 +85,9 @@ func (s *schedules) list() []contract.Schedule {
 	defer s.mu.RUnlock()
 	all := make([]contract.Schedule, 0, len(s.byID))
 	for _, k := range s.byID {
-		all = append(all, k.Schedule)
+		if !k.gone {
+			all = append(all, k.Schedule)
+		}
 	}
 	slices.SortFunc(all, func(a, b contract.Schedule) int {
 		return or(b.CreatedAt.Compare(a.CreatedAt.Time), strings.Compare(b.ID, a.ID))
@@ -206,7 +226,7 @@ func (s *Server) createSchedule(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	s.schedules.put(r.ID, keptSchedule{r, revision}, false)
+	s.schedules.made(r, revision)
 	c.Set(fiber.HeaderLocation, "/schedules/"+r.ID)
 	return c.Status(fiber.StatusCreated).JSON(s.scheduleView(&r))
 }
@@ -293,7 +313,7 @@ func (s *Server) deleteSchedule(c *fiber.Ctx) error {
 		if err != nil {
 			return err
 		}
-		s.schedules.put(r.ID, keptSchedule{revision: revision + 1}, true)
+		s.schedules.deleted(r.ID)
 		return c.SendStatus(fiber.StatusNoContent)
 	}
 	return stream.ErrUnavailable

@@ -102,3 +102,38 @@ func (c *contested) Delete(ctx context.Context, key string, revision uint64) err
 	}
 	return c.ScheduleStore.Delete(ctx, key, revision)
 }
+
+// What was made or deleted here shows at once, and what the watch tells late of it changes nothing.
+func TestScheduleListIsNotSetBackByTheWatch(t *testing.T) {
+	t.Parallel()
+	s := newSchedules()
+	r := contract.Schedule{V: 1, ID: "a"}
+	value, err := json.Marshal(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(revision uint64, deleted bool) {
+		t.Helper()
+		if err := s.take(stream.Entry{Key: r.ID, Value: value, Revision: revision, Deleted: deleted}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.made(r, 5)
+	if s.count() != 1 || len(s.list()) != 1 {
+		t.Error("what was made does not show")
+	}
+	s.deleted(r.ID)
+	tell(5, false) // that it was made
+	tell(6, false) // that it fired
+	if len(s.list()) != 0 {
+		t.Error("what was deleted shows again")
+	}
+	tell(7, true)
+	if s.count() != 0 {
+		t.Error("it is kept for ever")
+	}
+	s.made(r, 5) // the watch was faster than the answer
+	if s.count() != 0 {
+		t.Error("what is gone was made again")
+	}
+}

@@ -142,9 +142,13 @@ type job struct {
 	}
 }
 
+// get asks again while the books have not come to the job yet, as the answer says to.
 func (w *world) get(id string) job {
 	w.t.Helper()
 	status, b := w.do(http.MethodGet, "/jobs/"+id, "")
+	for deadline := time.Now().Add(patience); status == http.StatusServiceUnavailable && time.Now().Before(deadline); {
+		status, b = w.do(http.MethodGet, "/jobs/"+id, "")
+	}
 	if status != http.StatusOK {
 		w.t.Fatalf("GET /jobs/%s: %d %s", id, status, b)
 	}
