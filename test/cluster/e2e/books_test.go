@@ -37,6 +37,27 @@ func (w *tallyman) agrees(endpoint, queue string, ids []string) {
 	a.compare(w.t)
 }
 
+// verified audits until nothing is under way any more: whatever does not fit then is wrong, and so is what could not be
+// looked at.
+func (w *tallyman) verified() {
+	w.t.Helper()
+	var r struct {
+		Unaccounted, Pending int
+		Unchecked            []string
+		Findings             []struct{ Kind, Says string }
+	}
+	w.Eventually(long, "an audit finds nothing", func(ctx context.Context) error {
+		r.Unchecked, r.Findings = nil, nil
+		if err := w.ask(ctx, "POST", "/audit", nil, &r); err != nil {
+			return err
+		}
+		if r.Unaccounted+r.Pending+len(r.Unchecked) > 0 {
+			return fmt.Errorf("%+v", r)
+		}
+		return nil
+	})
+}
+
 // outcome is how a Kubernetes Job ended, in the words of the books.
 func outcome(j *batchv1.Job) string {
 	for _, c := range j.Status.Conditions {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,12 +54,16 @@ func TestTheBooksAgreeWithKubernetesAndSQSAfterManyFaults(t *testing.T) {
 			stormQueue, s.sqs.url(stormQueue), s.sqs.url(stormQueue+"-dead")),
 		`keda.historyLimit=1000`)...)
 
-	faults := map[int]func(){
-		3:  func() { s.sqs.answers503(30 * time.Second) },
-		7:  func() { s.killed("nats") },
-		11: func() { w.Kill("kube-apiserver"); w.Start("kube-apiserver") },
-		15: func() { w.Kill("keda"); w.Start("keda") },
-	}
+	faults := s.drawn(t, []func(){
+		func() { s.sqs.answers503(30 * time.Second) },
+		func() { s.killed("nats") },
+		func() { w.Kill("kube-apiserver"); w.Start("kube-apiserver") },
+		func() { w.Kill("keda"); w.Start("keda") },
+		func() { s.killed("aggregator") },
+		func() { s.killed("aggregator") },
+		func() { s.killed("scheduler") },
+		func() { s.killed("api") },
+	})
 	for kill := range stormKills {
 		if fault := faults[kill]; fault != nil {
 			fault()
@@ -73,6 +80,27 @@ func TestTheBooksAgreeWithKubernetesAndSQSAfterManyFaults(t *testing.T) {
 		t.Error("SQS refused nothing, so that nothing was tried")
 	}
 	w.agrees(s.sqs.endpoint, stormQueue, s.ids)
+	w.verified()
+}
+
+// drawn puts each fault before a kill of the bridge that is drawn by lot. The seed is printed, and SEED draws the same
+// again.
+func (s *storm) drawn(t *testing.T, faults []func()) map[int]func() {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if again := os.Getenv("SEED"); again != "" {
+		var err error
+		if seed, err = strconv.ParseUint(again, 10, 64); err != nil {
+			t.Fatalf("SEED: %v", err)
+		}
+	}
+	t.Logf("SEED=%d", seed)
+	kills := rand.New(rand.NewPCG(seed, 0)).Perm(stormKills)
+	drawn := make(map[int]func(), len(faults))
+	for i, fault := range faults {
+		drawn[kills[i]] = fault
+	}
+	return drawn
 }
 
 // post submits a batch, again and again until it is taken: the key makes a repeat the same job.
