@@ -63,10 +63,7 @@ func TestNoMoreThanMaxAtATime(t *testing.T) {
 		if unfinished > 5 {
 			return fmt.Errorf("%w: %d Kubernetes Jobs are unfinished", cluster.ErrNever, unfinished)
 		}
-		if done := w.stats().Jobs["succeeded"]; done != jobs {
-			return fmt.Errorf("%d of %d have succeeded", done, jobs)
-		}
-		return nil
+		return w.inState(ctx, "succeeded", jobs)
 	})
 }
 
