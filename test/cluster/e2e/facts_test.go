@@ -226,7 +226,9 @@ func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
 				return err
 			})
 			if name == "missing Secret" { // and when it is mended, the job runs
+				x := w.comesTo(id, "keda-not-ready", "absent")
 				w.Kubectl("-n", w.namespace, "create", "secret", "generic", "absent", "--from-literal=A=b")
+				w.does(x.Next[len(x.Next)-1]) // by itself KEDA may look for it minutes later
 				w.becomes(id, "succeeded", long)
 			}
 		})
