@@ -50,7 +50,7 @@ model: ## Explore the protocol's model in the large (minutes, and gigabytes)
 	@TALLYMAN_MODEL=long go test -count=1 -timeout 2h -v -run TestNothingGoesWrong ./test/model
 
 e2e: ## The tests on a real Kubernetes, made from nothing and gone afterwards (Linux, root; RUN=name for one)
-	@test/cluster/run e2e '$(RUN)'
+	@test/cluster/run e2e '$(value RUN)'
 
 cluster: ## A shell in such a Kubernetes, with Tallyman installed
 	@test/cluster/run shell

@@ -87,7 +87,7 @@ var blockedRows = [...]row{
 		holds: waitsFor(contract.WaitSilent),
 		says: func(f *Facts) string {
 			w := f.wait()
-			return because(fmt.Sprintf("Node %s does not answer since %s, so nobody knows what becomes of pod %s; Kubernetes takes it away, and a new one goes on", w.Node, clock(w.Since.Time), w.Pod), w.Message) + "."
+			return because(fmt.Sprintf("Node %s does not answer since %s, so nobody knows what becomes of pod %s; if it stays silent, Kubernetes takes the pod away, by default after 5 minutes, and a new one goes on", w.Node, clock(w.Since.Time), w.Pod), w.Message) + "."
 		},
 		next: func(f *Facts) []string {
 			return []string{fmt.Sprintf("Look after the node: `kubectl describe node %s`. If it will not come back, delete it, and its pods are judged at once.", f.wait().Node)}

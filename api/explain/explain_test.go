@@ -103,6 +103,13 @@ func said(kind, unit, reason, message string) change {
 	}
 }
 
+// notReady is a ScaledJob that KEDA is not content with.
+func notReady(reason, message string) change {
+	return func(f *Facts) {
+		f.Sight.Value.ScaledJob.Conditions[0] = contract.Condition{Type: "Ready", Status: "False", Reason: reason, Message: message}
+	}
+}
+
 func unseen(f *Facts) { f.Sight.Value.At = ago(5 * time.Minute) }
 
 var errSlow = errors.New("none within 2s")
@@ -130,9 +137,13 @@ var situations = []struct {
 	{"queue-missing", []change{func(f *Facts) { f.SQS.Value = Counts{Missing: true} }}, `SQS has no queue for "media"`, "https://sqs/media"},
 	{"paused", []change{ahead(3), func(f *Facts) { f.Sight.Value.ScaledJob.Paused = true }}, `Queue "media" is paused by its annotation, so no pod is made for the job, which waits behind 3 others.`, "kubectl -n jobs annotate scaledjob processor-media autoscaling.keda.sh/paused-"},
 	{"unserved", []change{func(f *Facts) { f.Sight.Value.ScaledJob = nil }}, `No ScaledJob serves queue "media"`, "helm upgrade"},
-	{"keda-not-ready", []change{func(f *Facts) {
-		f.Sight.Value.ScaledJob.Conditions[0] = contract.Condition{Type: "Ready", Status: "False", Message: "wrong"}
-	}, said("ScaledJob", "", "KEDAScalerFailed", "secret \"aws\" not found")}, `KEDA cannot make pods for queue "media": secret "aws" not found.`, "describe scaledjob processor-media"},
+	{"keda-not-ready", []change{notReady("TriggerError", "Triggers defined in ScaledJob are not working correctly"), said("ScaledJob", "", "KEDAScalerFailed", "secret \"aws\" not found")},
+		`KEDA cannot make pods for queue "media": secret "aws" not found.`, "describe scaledjob processor-media"},
+	{"keda-not-ready", []change{notReady("ScaledJobCheckFailed", "Failed to ensure ScaledJob is correctly created"), said("ScaledJob", "", "ScaledJobCheckFailed", "Failed to ensure"),
+		said("ScaledJob", "", "KEDAScalerFailed", "secret \"aws\" not found"), said("ScaledJob", "", "ScaledJobCheckFailed", "Failed to ensure")}, // whichever came last
+		`KEDA cannot make pods for queue "media": secret "aws" not found.`, "describe scaledjob processor-media"},
+	{"keda-not-ready", []change{notReady("ScaledJobCheckFailed", "no such trigger")}, `KEDA cannot make pods for queue "media": no such trigger.`, "describe scaledjob processor-media"},
+	{"keda-not-ready", []change{notReady("KEDAJobCreateFailed", "quota"), said("ScaledJob", "", "KEDAScalerFailed", "of an hour ago")}, `KEDA cannot make pods for queue "media": quota.`, "describe"},
 	{"bridge-away", []change{unseen, ahead(2)}, `The job is queued behind 2 others, and the bridge last told of queue "media" 5m ago`, "bridge"},
 	{"bridge-away", []change{func(f *Facts) { f.Sight.Value = nil }}, `The job is queued, and no bridge has ever told of queue "media"`, "bridge"},
 

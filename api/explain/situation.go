@@ -161,17 +161,33 @@ var waitingRows = [...]row{
 		name:  "keda-not-ready",
 		holds: both(queued, func(f *Facts) bool { return f.scaled().Condition("Ready").Status == "False" }),
 		says: func(f *Facts) string {
-			said := ""
-			if r := f.remark("KEDAScalerFailed", "ScaledJobCheckFailed", "KEDAJobCreateFailed"); r != nil {
-				said = r.Message
-			}
-			return because(fmt.Sprintf("KEDA cannot make pods for queue %q", f.Job.Queue), said, f.scaled().Condition("Ready").Message) + "."
+			return because(fmt.Sprintf("KEDA cannot make pods for queue %q", f.Job.Queue), f.scalerFault(), f.scaled().Condition("Ready").Message) + "."
 		},
 		next: func(f *Facts) []string {
 			s := f.scaled()
-			return []string{fmt.Sprintf("Mend what KEDA names (a Secret, a role, the queue's URL): `kubectl -n %s describe scaledjob %s` has its words.", s.Namespace, s.Name)}
+			next := []string{fmt.Sprintf("Mend what KEDA names (a Secret, a role, the queue's URL): `kubectl -n %s describe scaledjob %s` has its words.", s.Namespace, s.Name)}
+			if s.Condition("Ready").Reason != checkFailed {
+				return next // KEDA polls the queue, so it finds out by itself within seconds
+			}
+			note := fmt.Sprintf("kubectl -n %s annotate --overwrite scaledjob %s %s", s.Namespace, s.Name, pausing)
+			return append(next, fmt.Sprintf("KEDA looks again by itself, up to 17 minutes later when it has failed for long; then make it look at once: `%s=false && %s-`.", note, note))
 		},
 	},
+}
+
+const (
+	checkFailed = "ScaledJobCheckFailed" // KEDA's reason, and its Event's, where it could not even begin to poll
+	pausing     = "autoscaling.keda.sh/paused"
+)
+
+// scalerFault is why KEDA cannot ask a queue, where only a Kubernetes Event says it: its condition then says no more than
+// that it cannot, and so does its Event ScaledJobCheckFailed, which comes with each of these. "": the condition says all.
+func (f *Facts) scalerFault() string {
+	ready := f.scaled().Condition("Ready").Reason
+	if r := f.remark("KEDAScalerFailed"); r != nil && (ready == checkFailed || ready == "TriggerError") {
+		return r.Message
+	}
+	return ""
 }
 
 // do is a next step that is the same for every job.

@@ -2,6 +2,10 @@ package cluster
 
 import (
 	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tallyman/test/cluster/control"
 )
@@ -37,8 +41,8 @@ func (c *Cluster) end(part, how string) {
 			c.t.Errorf("starting %s again: %v", part, err)
 			return
 		}
-		if err := await(ctx, patience, c.answers); err != nil {
-			c.t.Errorf("after %s was started again the cluster does not answer: %v", part, err)
+		if err := await(ctx, patience, c.isWell); err != nil {
+			c.t.Errorf("after %s was started again the cluster is not what the next test expects: %v", part, err)
 		}
 	})
 	if err := control.Ask(c.t.Context(), c.socket, part, how); err != nil {
@@ -46,6 +50,18 @@ func (c *Cluster) end(part, how string) {
 	}
 }
 
-func (c *Cluster) answers(ctx context.Context) error {
-	return c.client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+// isWell is nil where the API server answers and every node is ready.
+func (c *Cluster) isWell(ctx context.Context) error {
+	nodes, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for i := range nodes.Items {
+		for _, condition := range nodes.Items[i].Status.Conditions {
+			if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+				return fmt.Errorf("node %s is not ready: %s", nodes.Items[i].Name, condition.Message)
+			}
+		}
+	}
+	return nil
 }

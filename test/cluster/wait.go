@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -22,7 +23,8 @@ func (c *Cluster) Eventually(within time.Duration, what string, check func(ctx c
 	}
 }
 
-// Always asks for this long, and fails the test with the first answer that is not nil: for what must not happen.
+// Always asks for this long, and fails the test with the first answer that is not nil: for what must not happen. Whoever
+// could not be reached has said nothing, but must have been at the end.
 func (c *Cluster) Always(during time.Duration, what string, check func(ctx context.Context) error) {
 	c.t.Helper()
 	ctx := c.t.Context()
@@ -31,11 +33,16 @@ func (c *Cluster) Always(during time.Duration, what string, check func(ctx conte
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		if err := check(ctx); err != nil {
+		err := check(ctx)
+		unheard := new(url.Error)
+		if err != nil && !errors.As(err, &unheard) {
 			c.t.Fatalf("not true all the time: %s: %v", what, err)
 		}
 		select {
 		case <-over.C:
+			if err != nil {
+				c.Eventually(patience, what, check)
+			}
 			return
 		case <-ctx.Done():
 			c.t.Fatalf("%s: %v", what, ctx.Err())

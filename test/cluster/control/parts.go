@@ -65,7 +65,9 @@ func makeParts(home string, tools Tools) map[string]*part {
 		{name: "coredns", path: tools["coredns"], ready: answers("http://127.0.0.1:8182/ready"), args: []string{
 			"-conf=" + at("Corefile"),
 		}},
-		{name: "keda", path: tools["keda"], ready: answers("http://127.0.0.1:8081/readyz"), args: []string{
+		{name: "keda", path: tools["keda"], ready: answers("http://127.0.0.1:10281/readyz"), args: []string{
+			// Its own ports are those that people forward the api and a component's /readyz to.
+			"--metrics-bind-address=0", "--health-probe-bind-address=127.0.0.1:10281",
 			config("keda"), "--cert-dir=" + pki("keda"), "--zap-log-level=info",
 			"--kube-api-qps=200", "--kube-api-burst=400",
 		}, env: []string{

@@ -182,7 +182,13 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	w.Kubectl("-n", w.namespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=bridge", "--timeout", "60s")
 	w.Kubectl("-n", w.namespace, "delete", "jobs", "-l", "scaledjob.keda.sh/name", "--wait=true")
 	goes = w.submit(ownJob("one"))
-	w.allDone(long)
+	w.Eventually(long, "its Kubernetes Job is made and fails", func(ctx context.Context) error {
+		units, err := w.units(ctx)
+		if err == nil && (len(units) != 1 || outcome(&units[0]) != "failed") {
+			err = fmt.Errorf("there are %+v", units)
+		}
+		return err
+	})
 	w.Kubectl("-n", w.namespace, "scale", "deployment", "tallyman-bridge", "--replicas", "1")
 	w.becomes(stays, "failed", long)
 	w.becomes(goes, "failed", long)
@@ -220,7 +226,9 @@ func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
 				return err
 			})
 			if name == "missing Secret" { // and when it is mended, the job runs
+				x := w.comesTo(id, "keda-not-ready", "absent")
 				w.Kubectl("-n", w.namespace, "create", "secret", "generic", "absent", "--from-literal=A=b")
+				w.does(x.Next[len(x.Next)-1]) // by itself KEDA may look for it minutes later
 				w.becomes(id, "succeeded", long)
 			}
 		})

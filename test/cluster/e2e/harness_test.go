@@ -26,16 +26,7 @@ const patience = time.Minute
 
 func TestTheNodeIsReady(t *testing.T) {
 	c := cluster.Join(t)
-	node, err := c.Client().CoreV1().Nodes().Get(t.Context(), "node", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, condition := range node.Status.Conditions {
-		if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
-			return
-		}
-	}
-	t.Errorf("conditions: %v", node.Status.Conditions)
+	c.Eventually(patience, "it is", func(ctx context.Context) error { return nodeReady(ctx, c, true) })
 }
 
 func TestAPodRunsAndItsLogIsRead(t *testing.T) {

@@ -7,7 +7,7 @@ func TestHelm4(t *testing.T) {
 	t.Setenv("HELM", "helm4")
 	w := install(t)
 	w.becomes(w.submit(quick()), "succeeded", long)
-	w.Helm("test", "tallyman", "--namespace", w.namespace, "--timeout", "4m")
+	w.helmTest()
 	w.settles(patience, map[string]int{"succeeded": 2})
 	w.Helm("upgrade", "tallyman", chart, "--namespace", w.namespace, "--reuse-values", "--set", "processor.log=info", "--wait", "--timeout", "4m")
 	w.becomes(w.submit(quick()), "succeeded", long)

@@ -118,7 +118,9 @@ func TestASecretThatIsNotThere(t *testing.T) {
 		if pods, err := w.pods(t.Context()); err != nil || len(pods) > 0 {
 			t.Errorf("%d pods, %v", len(pods), err)
 		}
+		x := w.comesTo(ids[0], "keda-not-ready", "Name:checksum,")
 		w.giveSalt()
+		w.does(x.Next[len(x.Next)-1]) // by itself KEDA may look for it minutes later
 		for _, id := range ids {
 			w.checked(id)
 		}

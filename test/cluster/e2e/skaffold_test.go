@@ -245,7 +245,7 @@ func (l *devLoop) components() map[string]string {
 }
 
 // prints runs a job, once skaffold forwards the api (it stops that while it deploys), and looks for a line in what the
-// job's attempt printed.
+// job's attempt printed: as the api has it, and as skaffold does.
 func (l *devLoop) prints(want string) {
 	l.t.Helper()
 	l.within(20*time.Minute, "skaffold forwards the api of what it has built", func(ctx context.Context) error {
@@ -269,7 +269,12 @@ func (l *devLoop) prints(want string) {
 	if !strings.Contains(string(b), want) {
 		l.t.Errorf("a job prints %q, want %q", b, want)
 	}
-	l.t.Logf("%6.1f s after the edit: a job has printed %q", time.Since(l.edited).Seconds(), want)
+	l.within(patience, fmt.Sprintf("skaffold shows what the job has printed, %q", want), func(context.Context) error {
+		if !strings.Contains(l.printed(l.read), want) {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 }
 
 // ends is Ctrl-C, upon which skaffold takes away what it has installed.

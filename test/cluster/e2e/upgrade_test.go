@@ -14,8 +14,8 @@ func TestAnUpgradeOfTheProcessorKillsNoJob(t *testing.T) {
 	t.Parallel()
 	w := install(t)
 	const running, more = 3, 3
-	// Each pauses for half a minute: longer than an upgrade takes, so that none ends before it.
-	older := w.submitAll(running, processData(map[string]any{"records": 100, "pauseMs": 45_000, "failureRate": 0}))
+	// Each pauses three times, in all for longer than an upgrade takes on a machine that has much else to do.
+	older := w.submitAll(running, processData(map[string]any{"records": 300, "pauseMs": 40_000, "failureRate": 0}))
 	w.Eventually(long, "all of them run", func(ctx context.Context) error { return w.inState(ctx, "running", running) })
 	before, err := w.pods(t.Context())
 	if err != nil {
