@@ -66,17 +66,20 @@ func (s *Stream) Info(ctx context.Context) (Info, error) {
 func (s *Stream) Event(ctx context.Context, seq uint64) (Stored, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	str, err := s.js.Stream(ctx, contract.StreamEvents)
+	at := fmt.Sprint(seq)
+	m, err := s.nc.RequestWithContext(ctx, directGet, fmt.Appendf(nil, `{"seq":%d}`, seq))
 	if err != nil {
-		return Stored{}, wrap(err, "look at stream", contract.StreamEvents)
+		return Stored{}, wrap(err, "read event", at)
 	}
-	m, err := str.GetMsg(ctx, seq)
-	if err != nil {
-		return Stored{}, wrap(err, "read event", fmt.Sprint(seq))
+	switch status := m.Header.Get("Status"); status {
+	case "":
+	case "404":
+		return Stored{}, fmt.Errorf("read event %s: %w", at, ErrNotFound)
+	default:
+		return Stored{}, wrap(fmt.Errorf("%s %s", status, m.Header.Get("Description")), "read event", at)
 	}
-	st := Stored{Seq: m.Sequence, At: m.Time, Raw: m.Data}
-	st.Event, st.Fault = contract.DecodeEvent(m.Data)
-	return st, nil
+	st, err := storedOf(m)
+	return st, wrap(err, "read event", at)
 }
 
 // Follow hands every event from seq on to fn, in order, those that come later too, until ctx ends or fn
@@ -117,7 +120,7 @@ func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.Consume
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		c := cfg
 		if from > 0 {
-			c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+			c.DeliverPolicy, c.OptStartSeq, c.OptStartTime = jetstream.DeliverByStartSequencePolicy, from, nil
 		}
 		next, err := s.consumeOnce(ctx, name, c, from, fn, &started)
 		var ended *callbackError
@@ -148,7 +151,7 @@ func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.Con
 	fn func(message) error, started *func(uint64) error,
 ) (next uint64, err error) {
 	r, err := s.read(ctx, name, cfg)
-	defer func() { go r.close() }()
+	defer r.close()
 	if err != nil {
 		return from, wrap(err, "consume", name)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,12 +18,14 @@ const (
 	// pullBatch is how many messages one pull asks for. Two pulls are open at a time, so that a server that has
 	// given all of one goes on with the other while we ask: with fewer it waits for us, and we for it.
 	pullBatch = 8000
-	// pullBytes is what they weigh at the most, in the pull's whole: it bounds what waits here for a slow reader.
+	// pullBytes is what all of a pull weighs at the most: it bounds what waits here for a slow reader.
 	pullBytes = 8 << 20
 	// pullExpires is how long a pull stays open where nothing comes.
 	pullExpires = 30 * time.Second
 	// heartbeat is how often the server says so where nothing comes; after two that did not, it has forgotten us.
 	heartbeat = 5 * time.Second
+	// burst is how many messages are handed on before anything else is looked at.
+	burst = 64
 	// statuses is room for what the server says of pulls while a reader is slow: it ends when they expire.
 	statuses = 64
 )
@@ -30,7 +33,7 @@ const (
 var (
 	errMissed   = errors.New("a message is missing")
 	errSilent   = errors.New("the server gives no sign of life")
-	errAnew     = errors.New("the connection was made anew")
+	errLost     = errors.New("the connection was lost")
 	errTooLarge = fmt.Errorf("the next message is larger than %d bytes", pullBytes)
 )
 
@@ -61,11 +64,12 @@ type reading struct {
 	sub    *nats.Subscription
 	in     chan *nats.Msg
 	ask    string // the subject that pulls are sent to
+	marked string // the consumer's name, as it stands in subjects
 	asked  int    // messages that were asked for and have not come
 	last   uint64 // the consumer's own number of the last message
 }
 
-// read makes the consumer. The reading is to be closed whatever comes of it.
+// read makes the consumer. The reading is to be closed, whatever comes of it.
 func (s *Stream) read(ctx context.Context, name string, cfg jetstream.ConsumerConfig) (*reading, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
@@ -79,21 +83,25 @@ func (s *Stream) read(ctx context.Context, name string, cfg jetstream.ConsumerCo
 	if r.cons, err = s.js.CreateConsumer(ctx, name, cfg); err != nil {
 		return r, err
 	}
-	r.ask = "$JS.API.CONSUMER.MSG.NEXT." + name + "." + r.cons.CachedInfo().Name
+	own := r.cons.CachedInfo().Name
+	r.ask, r.marked = "$JS.API.CONSUMER.MSG.NEXT."+name+"."+own, "."+own+"."
 	r.sub, err = s.nc.ChanSubscribe(s.nc.NewInbox(), r.in)
 	return r, err
 }
 
-// close tells the server that nobody reads any more. It would find out in five minutes, and a stream takes
-// a thousand consumers: a program that loads a bucket with each start could not begin for the thousandth time.
 func (r *reading) close() {
 	r.s.nc.RemoveStatusListener(r.status)
 	if r.sub != nil {
 		_ = r.sub.Unsubscribe() // fails only where the connection is gone, and with it the subscription
 	}
-	if r.cons == nil {
-		return
+	if r.cons != nil {
+		go r.dismiss()
 	}
+}
+
+// dismiss tells the server that nobody reads any more. It would find out in five minutes, and a stream takes
+// a thousand consumers: a program that loads a bucket with each start could not begin for the thousandth time.
+func (r *reading) dismiss() {
 	ctx, cancel := bound(context.Background())
 	defer cancel()
 	name := r.cons.CachedInfo().Name
@@ -117,10 +125,15 @@ func (r *reading) each(ctx context.Context, fn func(message) error) error {
 			if err := r.take(m, fn); err != nil {
 				return err
 			}
+			for range min(len(r.in), burst) { // to wait for one of four things takes as long as to read a message
+				if err := r.take(<-r.in, fn); err != nil {
+					return err
+				}
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-r.status:
-			return errAnew
+			return errLost
 		case <-silence.C:
 			if !heard && r.s.nc.IsConnected() {
 				return errSilent
@@ -146,19 +159,42 @@ var pullRequest = fmt.Appendf(nil, `{"batch":%d,"max_bytes":%d,"expires":%d,"idl
 	pullBatch, pullBytes, pullExpires.Nanoseconds(), heartbeat.Nanoseconds())
 
 func (r *reading) take(m *nats.Msg, fn func(message) error) error {
-	if len(m.Data) == 0 && m.Header.Get("Status") != "" {
+	if m.Reply == "" { // whatever its headers are like, a message of the stream has a reply
 		return r.told(m.Header)
 	}
-	meta, err := m.Metadata()
+	n, err := r.numbers(m.Reply)
 	if err != nil {
 		return err
 	}
-	if meta.Sequence.Consumer != r.last+1 {
+	if n[ownSequence] != r.last+1 {
 		return errMissed
 	}
 	r.last++
 	r.asked--
-	return fn(message{m, meta.Sequence.Stream, meta.Timestamp, meta.NumPending})
+	return fn(message{m, n[streamSequence], time.Unix(0, int64(n[storedAt])), n[stillPending]})
+}
+
+// What stands behind the consumer's name in the subject that a message would be acknowledged on (ADR-15).
+const (
+	_ = iota // deliveries
+	streamSequence
+	ownSequence
+	storedAt
+	stillPending
+	numbers
+)
+
+// numbers reads them. The client's own way is made for all forms of that subject, and takes three times as long.
+func (r *reading) numbers(reply string) (n [numbers]uint64, err error) {
+	_, rest, _ := strings.Cut(reply, r.marked)
+	for i := range n {
+		var digits string
+		digits, rest, _ = strings.Cut(rest, ".")
+		if n[i], err = strconv.ParseUint(digits, 10, 64); err != nil {
+			return n, fmt.Errorf("a message's place cannot be read from %q: %w", reply, err)
+		}
+	}
+	return n, nil
 }
 
 // told takes what the server says of a pull: that it still stands, or that it is over, with how many of its
