@@ -86,9 +86,9 @@ func (b *Bucket) at(key string) string { return b.name + "/" + key }
 // calls loaded once, then hands over every change, until ctx ends or either gives an error. While the
 // bucket is being written the present values are of no one moment.
 func (b *Bucket) Watch(ctx context.Context, filter string, fn func(Entry) error, loaded func() error) error {
-	cfg := jetstream.OrderedConsumerConfig{
-		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
-		FilterSubjects: []string{contract.BucketSubject(b.name, filter)},
+	cfg := jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		FilterSubject: contract.BucketSubject(b.name, filter),
 	}
 	isLoaded := false
 	load := func(pending uint64) error {
@@ -99,16 +99,16 @@ func (b *Bucket) Watch(ctx context.Context, filter string, fn func(Entry) error,
 		return loaded()
 	}
 	prefix := len(contract.BucketSubject(b.name, ""))
-	return b.s.consume(ctx, contract.BucketStream(b.name), cfg, 0, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		op := m.Headers().Get("KV-Operation")
+	return b.s.consume(ctx, contract.BucketStream(b.name), cfg, 0, func(m message) error {
+		op := m.Header.Get("KV-Operation")
 		err := fn(Entry{
-			Key: m.Subject()[prefix:], Value: m.Data(), Revision: meta.Sequence.Stream, At: meta.Timestamp,
-			Deleted: op != "" || m.Headers().Get("Nats-Marker-Reason") != "",
+			Key: m.Subject[prefix:], Value: m.Data, Revision: m.seq, At: m.at,
+			Deleted: op != "" || m.Header.Get("Nats-Marker-Reason") != "",
 		})
 		if err != nil {
 			return err
 		}
-		return load(meta.NumPending)
+		return load(m.pending)
 	}, load)
 }
 

@@ -4,6 +4,7 @@
 //	stream.go    connecting, and being ready
 //	settings.go  every stream and bucket with its settings: made, or checked and named when wrong
 //	events.go    publishing an event with an ack, following all of them in order, reading one
+//	reading.go   a consumer and its pulls
 //	page.go      reading a part of the log, with no consumer
 //	scaling.go   mirrored Kubernetes Events: said once, read since a moment
 //	bucket.go    keys, compare-and-set, watching

@@ -66,28 +66,28 @@ func (s *Stream) Info(ctx context.Context) (Info, error) {
 func (s *Stream) Event(ctx context.Context, seq uint64) (Stored, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	str, err := s.js.Stream(ctx, contract.StreamEvents)
+	at := fmt.Sprint(seq)
+	m, err := s.nc.RequestWithContext(ctx, directGet, fmt.Appendf(nil, `{"seq":%d}`, seq))
 	if err != nil {
-		return Stored{}, wrap(err, "look at stream", contract.StreamEvents)
+		return Stored{}, wrap(err, "read event", at)
 	}
-	m, err := str.GetMsg(ctx, seq)
-	if err != nil {
-		return Stored{}, wrap(err, "read event", fmt.Sprint(seq))
+	switch status := m.Header.Get("Status"); status {
+	case "":
+	case "404":
+		return Stored{}, fmt.Errorf("read event %s: %w", at, ErrNotFound)
+	default:
+		return Stored{}, wrap(fmt.Errorf("%s %s", status, m.Header.Get("Description")), "read event", at)
 	}
-	st := Stored{Seq: m.Sequence, At: m.Time, Raw: m.Data}
-	st.Event, st.Fault = contract.DecodeEvent(m.Data)
-	return st, nil
+	st, err := storedOf(m)
+	return st, wrap(err, "read event", at)
 }
 
 // Follow hands every event from seq on to fn, in order, those that come later too, until ctx ends or fn
 // gives an error, which it returns. Sequences that the stream no longer has are jumped over; fn sees that
 // by the numbers. It goes on by itself when NATS comes back.
 func (s *Stream) Follow(ctx context.Context, from uint64, fn func(Stored) error) error {
-	cfg := jetstream.OrderedConsumerConfig{}
-	return s.consume(ctx, contract.StreamEvents, cfg, from, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		st := Stored{Seq: meta.Sequence.Stream, At: meta.Timestamp, Pending: meta.NumPending, Raw: m.Data()}
-		st.Event, st.Fault = contract.DecodeEvent(st.Raw)
-		return fn(st)
+	return s.consume(ctx, contract.StreamEvents, jetstream.ConsumerConfig{}, from, func(m message) error {
+		return fn(m.stored())
 	}, nil)
 }
 
@@ -100,14 +100,11 @@ func (s *Stream) Read(ctx context.Context, from uint64, fn func(Stored) error) e
 		}
 		return nil
 	}
-	cfg := jetstream.OrderedConsumerConfig{}
-	err := s.consume(ctx, contract.StreamEvents, cfg, from, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		st := Stored{Seq: meta.Sequence.Stream, At: meta.Timestamp, Pending: meta.NumPending, Raw: m.Data()}
-		st.Event, st.Fault = contract.DecodeEvent(st.Raw)
-		if err := fn(st); err != nil {
+	err := s.consume(ctx, contract.StreamEvents, jetstream.ConsumerConfig{}, from, func(m message) error {
+		if err := fn(m.stored()); err != nil {
 			return err
 		}
-		return ended(meta.NumPending)
+		return ended(m.pending)
 	}, ended)
 	if errors.Is(err, errLoaded) {
 		return nil
@@ -115,25 +112,23 @@ func (s *Stream) Read(ctx context.Context, from uint64, fn func(Stored) error) e
 	return err
 }
 
-// pullBatch is how many messages one pull asks for: measured best for replays, harmless otherwise.
-const pullBatch = 2000
-
-// consume runs an ordered consumer, and makes a new one behind the last message whenever it breaks.
+// consume reads a stream in order, and makes a new reading behind the last message whenever one is over.
 // started is called with the number of messages that wait, once, when the first consumer stands.
-func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.OrderedConsumerConfig, from uint64,
-	fn func(jetstream.Msg, *jetstream.MsgMetadata) error, started func(pending uint64) error,
+func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.ConsumerConfig, from uint64,
+	fn func(message) error, started func(pending uint64) error,
 ) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		c := cfg
 		if from > 0 {
-			c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+			c.DeliverPolicy, c.OptStartSeq, c.OptStartTime = jetstream.DeliverByStartSequencePolicy, from, nil
 		}
 		next, err := s.consumeOnce(ctx, name, c, from, fn, &started)
+		var ended *callbackError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, errCallback):
-			return errors.Unwrap(err.(*callbackError))
+		case errors.As(err, &ended):
+			return ended.err
 		case next != from:
 			wait = 100 * time.Millisecond
 		}
@@ -147,27 +142,21 @@ func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.Ordered
 	}
 }
 
-// errCallback marks an error that the caller's function gave, which ends the consuming.
-var errCallback = errors.New("callback")
-
+// callbackError is one that the caller's function gave, which ends the consuming.
 type callbackError struct{ err error }
 
-func (c *callbackError) Error() string        { return c.err.Error() }
-func (c *callbackError) Unwrap() error        { return c.err }
-func (c *callbackError) Is(target error) bool { return target == errCallback }
+func (c *callbackError) Error() string { return c.err.Error() }
 
-func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.OrderedConsumerConfig, from uint64,
-	fn func(jetstream.Msg, *jetstream.MsgMetadata) error, started *func(uint64) error,
+func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.ConsumerConfig, from uint64,
+	fn func(message) error, started *func(uint64) error,
 ) (next uint64, err error) {
-	make, cancel := bound(ctx)
-	cons, err := s.js.OrderedConsumer(make, name, cfg)
-	cancel()
+	r, err := s.read(ctx, name, cfg)
+	defer r.close()
 	if err != nil {
 		return from, wrap(err, "consume", name)
 	}
-	defer func() { go s.dismiss(name, cons) }()
 	if *started != nil {
-		info, err := cons.Info(ctx)
+		info, err := r.cons.Info(ctx)
 		if err != nil {
 			return from, wrap(err, "consume", name)
 		}
@@ -176,38 +165,12 @@ func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.Ord
 		}
 		*started = nil
 	}
-	it, err := cons.Messages(jetstream.PullMaxMessages(pullBatch))
-	if err != nil {
-		return from, wrap(err, "consume", name)
-	}
-	defer it.Stop()
-	defer context.AfterFunc(ctx, it.Stop)()
-	for {
-		m, err := it.Next()
-		if err != nil {
-			return from, wrap(err, "consume", name)
+	err = r.each(ctx, func(m message) error {
+		if err := fn(m); err != nil {
+			return &callbackError{err}
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return from, wrap(err, "consume", name)
-		}
-		if err := fn(m, meta); err != nil {
-			return from, &callbackError{err}
-		}
-		from = meta.Sequence.Stream + 1
-	}
-}
-
-// dismiss tells the server that nobody reads any more. It would find out in five minutes, and a stream takes
-// a thousand consumers: a program that loads a bucket with each start could not begin for the thousandth time.
-func (s *Stream) dismiss(name string, cons jetstream.Consumer) {
-	ctx, cancel := bound(context.Background())
-	defer cancel()
-	info := cons.CachedInfo()
-	if info == nil {
-		return
-	}
-	if err := s.js.DeleteConsumer(ctx, name, info.Name); err != nil {
-		s.log.Debug("consumer is left to the server", "stream", name, "consumer", info.Name, "error", err)
-	}
+		from = m.seq + 1
+		return nil
+	})
+	return from, wrap(err, "consume", name)
 }

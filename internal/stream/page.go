@@ -19,6 +19,9 @@ const (
 	pageBytes = 4 << 20
 )
 
+// directGet is where messages are asked for without a consumer, nor a look at the stream before.
+const directGet = "$JS.API.DIRECT.GET." + contract.StreamEvents
+
 // pageRequest asks for messages without a consumer (ADR-31).
 type pageRequest struct {
 	Seq       uint64     `json:"seq,omitempty"`
@@ -62,7 +65,7 @@ func (s *Stream) page(ctx context.Context, r pageRequest) ([]Stored, error) {
 		return nil, wrap(err, "read stream", contract.StreamEvents)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only where the connection is gone, and with it the subscription
-	if err := s.nc.PublishRequest("$JS.API.DIRECT.GET."+contract.StreamEvents, inbox, b); err != nil {
+	if err := s.nc.PublishRequest(directGet, inbox, b); err != nil {
 		return nil, wrap(err, "read stream", contract.StreamEvents)
 	}
 	var events []Stored
@@ -92,8 +95,10 @@ func storedOf(m *nats.Msg) (st Stored, err error) {
 	if st.Seq, err = strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64); err != nil {
 		return st, err
 	}
-	if st.Pending, err = strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64); err != nil {
-		return st, err
+	if pending := m.Header.Get("Nats-Num-Pending"); pending != "" { // one alone does not say it
+		if st.Pending, err = strconv.ParseUint(pending, 10, 64); err != nil {
+			return st, err
+		}
 	}
 	if st.At, err = time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp")); err != nil {
 		return st, err

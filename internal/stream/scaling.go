@@ -34,9 +34,9 @@ func (s *Stream) PublishScaling(ctx context.Context, e contract.Scaling) error {
 // Scaling hands to fn what was mirrored for a queue since a moment ("*": for every queue), in the order in
 // which it was said. What nobody can read is left out: it only tells why.
 func (s *Stream) Scaling(ctx context.Context, queue string, since time.Time, fn func(contract.Scaling) error) error {
-	cfg := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{contract.ScalingOfQueue(queue)},
-		DeliverPolicy:  jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
+	cfg := jetstream.ConsumerConfig{
+		FilterSubject: contract.ScalingOfQueue(queue),
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
 	}
 	ended := func(pending uint64) error {
 		if pending == 0 {
@@ -44,13 +44,13 @@ func (s *Stream) Scaling(ctx context.Context, queue string, since time.Time, fn 
 		}
 		return nil
 	}
-	err := s.consume(ctx, contract.StreamScaling, cfg, 0, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		if e, err := contract.DecodeScaling(m.Data()); err == nil {
+	err := s.consume(ctx, contract.StreamScaling, cfg, 0, func(m message) error {
+		if e, err := contract.DecodeScaling(m.Data); err == nil {
 			if err := fn(e); err != nil {
 				return err
 			}
 		}
-		return ended(meta.NumPending)
+		return ended(m.pending)
 	}, ended)
 	if errors.Is(err, errLoaded) {
 		return nil
@@ -66,8 +66,8 @@ const maxReasons = 256
 func (s *Stream) LastScaling(ctx context.Context, queue string) (all []contract.Scaling, err error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	cfg := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{contract.ScalingOfQueue(queue)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	cfg := jetstream.ConsumerConfig{
+		FilterSubject: contract.ScalingOfQueue(queue), DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 	}
 	ended := func(pending uint64) error {
 		if pending == 0 || len(all) == maxReasons {
@@ -75,11 +75,11 @@ func (s *Stream) LastScaling(ctx context.Context, queue string) (all []contract.
 		}
 		return nil
 	}
-	err = s.consume(ctx, contract.StreamScaling, cfg, 0, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		if e, err := contract.DecodeScaling(m.Data()); err == nil {
+	err = s.consume(ctx, contract.StreamScaling, cfg, 0, func(m message) error {
+		if e, err := contract.DecodeScaling(m.Data); err == nil {
 			all = append(all, e)
 		}
-		return ended(meta.NumPending)
+		return ended(m.pending)
 	}, ended)
 	if err != nil && !errors.Is(err, errLoaded) {
 		return nil, wrap(err, "read what Kubernetes said of queue", queue)

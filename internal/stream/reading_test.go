@@ -1,0 +1,136 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tallyman/contract"
+	"tallyman/internal/stream"
+	"tallyman/internal/testenv"
+)
+
+// More than two pulls ask for, and more than one may weigh: each ends, and is followed by another.
+func TestReadsOnOverManyPulls(t *testing.T) {
+	t.Parallel()
+	for name, is := range map[string]struct{ batches, each, bytes int }{
+		"many":  {25, 999, 1},
+		"heavy": {2, 20, 900_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := bucket(t, testenv.NATS(t), contract.BucketJobs)
+			revision := uint64(0)
+			for n := range is.batches {
+				changes := make([]stream.Change, is.each)
+				for i := range changes {
+					changes[i] = stream.Change{Key: fmt.Sprintf("job.%d-%d", n, i), Value: make([]byte, is.bytes)}
+				}
+				var err error
+				if revision, err = b.Commit(t.Context(), changes, stream.Fence{Key: "ckpt", Revision: revision}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			seen := 0
+			err := b.Each(t.Context(), "job.*", func(e stream.Entry) error {
+				if want := fmt.Sprintf("job.%d-%d", seen/is.each, seen%is.each); e.Key != want || len(e.Value) != is.bytes {
+					return fmt.Errorf("%s with %d bytes, want %s", e.Key, len(e.Value), want)
+				}
+				seen++
+				return nil
+			})
+			if err != nil || seen != is.batches*is.each {
+				t.Errorf("%d entries, %v", seen, err)
+			}
+		})
+	}
+}
+
+// Somebody deletes the consumer while it is read.
+func TestReadsOnWithAnotherConsumer(t *testing.T) {
+	t.Parallel()
+	srv := testenv.NATSServer(t)
+	s := testenv.Dial(t, srv)
+	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	seen, done := make(chan uint64, 10), make(chan error, 1)
+	go func() { done <- s.Follow(ctx, 0, func(st stream.Stored) error { seen <- st.Seq; return nil }) }()
+	for n := range 3 {
+		if _, err := s.Publish(t.Context(), event(t, n)); err != nil {
+			t.Fatal(err)
+		}
+		if seq := <-seen; seq != uint64(n+1) {
+			t.Fatalf("saw %d after %d", seq, n)
+		}
+		deleteConsumers(t, srv.URL())
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func deleteConsumers(t *testing.T, url string) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := js.Stream(t.Context(), contract.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range events.ConsumerNames(t.Context()).Name() {
+		if err := events.DeleteConsumer(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What looks like a word of the server's about a pull, but is a message of the stream.
+func TestReadsWhatLooksLikeAStatus(t *testing.T) {
+	t.Parallel()
+	srv := testenv.NATSServer(t)
+	s := testenv.Dial(t, srv)
+	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	e := event(t, 1)
+	for _, status := range []string{"100", "408", "409"} {
+		if _, err := nc.RequestMsg(&nats.Msg{Subject: e.Subject(), Header: nats.Header{"Status": {status}}}, nats.DefaultTimeout); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen []uint64
+	err = s.Follow(t.Context(), 0, func(st stream.Stored) error {
+		seen = append(seen, st.Seq)
+		if st.Fault == nil {
+			t.Errorf("%d is an event: %+v", st.Seq, st.Event)
+		}
+		if st.Pending == 0 {
+			return errors.New("enough")
+		}
+		return nil
+	})
+	if !slices.Equal(seen, []uint64{1, 2, 3}) {
+		t.Errorf("saw %v, %v", seen, err)
+	}
+}
