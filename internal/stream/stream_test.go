@@ -306,6 +306,15 @@ func TestEnsureIsRepeatableAndNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Counting goes on less than five seconds after its leader was killed; what is left of them is for the server to
+// see that a lease is over, and for the successor's first commit.
+func TestLeasesAreShort(t *testing.T) {
+	t.Parallel()
+	if stream.Takeover > 4*time.Second {
+		t.Errorf("a leader that was killed is followed within %s", stream.Takeover)
+	}
+}
+
 func TestLeaseHasOneLeaderAndPassesOn(t *testing.T) {
 	t.Parallel()
 	s := testenv.NATS(t)
