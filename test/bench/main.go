@@ -7,6 +7,7 @@
 //	submit.go    how fast jobs are taken in
 //	endpoint.go  what of that is the api's own work
 //	follow.go    events to a thousand clients at once
+//	watch.go     the stats to a thousand clients at once
 //	takeover.go  the leader is killed, and counting goes on
 //	heap.go      an api and an aggregator that are started again
 //	local.go     the whole pipeline on this machine
@@ -39,6 +40,7 @@ var suites = []struct {
 	{"packages", packages, false},
 	{"submit", submit, false},
 	{"follow", follow, false},
+	{"watch", watch, false},
 	{"takeover", takeover, false},
 	{"local", local, false},
 	{"original", original, false},
