@@ -123,7 +123,7 @@ func (w *world) ask(ctx context.Context, url string) (took time.Duration, err er
 }
 
 // memory adds the most that a process has had, beside what it has now.
-func (h *heap) memory(t *figures.Table, name string, c *child, most float64, when string) error {
+func (h *heap) memory(t *figures.Table, name string, c *child, bar figures.Bar, when string) error {
 	peak, err := c.status("VmHWM:")
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func (h *heap) memory(t *figures.Table, name string, c *child, most float64, whe
 	if err != nil {
 		return err
 	}
-	t.Add("million: "+name+": most memory "+when, peak, "MiB", 0, figures.AtMost(most))
+	t.Add("million: "+name+": most memory "+when, peak, "MiB", 0, bar)
 	t.Add("million: "+name+": memory after it", now, "MiB", 0, figures.None())
 	return nil
 }

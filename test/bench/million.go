@@ -89,7 +89,10 @@ func (h *heap) fill(ctx context.Context, t *figures.Table) error {
 		return err
 	}
 	t.Add("million: jobs said and committed", float64(h.jobs)/time.Since(began).Seconds(), "jobs/s", 0, figures.None())
-	return h.memory(t, "aggregator", h.aggregator, aggregatorLimit, "while they came")
+	if err := h.memory(t, "NATS, with an SQS", h.children[0], figures.None(), "while they came"); err != nil {
+		return err
+	}
+	return h.memory(t, "aggregator", h.aggregator, figures.AtMost(aggregatorLimit), "while they came")
 }
 
 // live says the life of one job: every tenth needs a second attempt, every hundredth fails for good.
@@ -201,7 +204,7 @@ func (h *heap) answers(ctx context.Context, t *figures.Table) error {
 		ms := func(q float64) float64 { return float64(took[int(q*float64(asked-1))]) / float64(time.Millisecond) }
 		t.Add("million: "+q.name+", p99", ms(0.99), "ms", ms(0.5), figures.AtMost(q.bar))
 	}
-	return h.memory(t, "api", h.api, apiLimit, "of a start and of being asked")
+	return h.memory(t, "api", h.api, figures.AtMost(apiLimit), "of a start and of being asked")
 }
 
 // start starts an api over all of them, and the aggregator again.
@@ -216,7 +219,7 @@ func (h *heap) start(ctx context.Context, t *figures.Table) error {
 		return err
 	}
 	t.Add("million: aggregator: start until the ledger is followed", took.Seconds(), "s", 0, figures.AtMost(60))
-	return h.memory(t, "aggregator", h.aggregator, aggregatorLimit, "of a start")
+	return h.memory(t, "aggregator", h.aggregator, figures.AtMost(aggregatorLimit), "of a start")
 }
 
 // disk adds what a job takes in the stores that these two keep, as the server counts and as the folder is.
