@@ -10,7 +10,6 @@
 //	commit.go    many keys in one atomic batch, fenced by the revision of the last
 //	lease.go     one leader among several; saves work, never guards correctness
 //	examine.go   how the server and every stream and bucket are, for those who check
-//	size.go      how much a stream holds
 //	refusal.go   what the server refuses, which otherwise looks like silence
 //	error.go     three errors that callers branch on
 package stream

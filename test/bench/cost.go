@@ -16,18 +16,24 @@ func cost(ctx context.Context, t *figures.Table, nats string, jobs float64) erro
 		return err
 	}
 	defer s.Close()
-	for _, store := range []struct{ what, name string }{
-		{"events", contract.StreamEvents},
-		{"documents", contract.BucketStream(contract.BucketJobs)},
-		{"claims", contract.BucketStream(contract.BucketClaims)},
-		{"output", contract.BucketStream(contract.BucketOutput)},
-	} {
-		size, err := s.Size(ctx, store.name)
-		if err != nil {
-			return err
+	for _, e := range s.Examine(ctx, stream.DefaultSettings()) {
+		what := stores[e.Name]
+		if what == "" {
+			continue
 		}
-		t.Add("cost of a job: "+store.what+", held", float64(size.Bytes)/jobs, "B", 0, figures.None())
-		t.Add("cost of a job: "+store.what+", written", float64(size.Written)/jobs, "messages", 0, figures.None())
+		if e.Fault != nil {
+			return e.Fault
+		}
+		t.Add("cost of a job: "+what+", held", float64(e.Bytes)/jobs, "B", 0, figures.None())
+		t.Add("cost of a job: "+what+", written", float64(e.Written)/jobs, "messages", 0, figures.None())
 	}
 	return nil
+}
+
+// stores of NATS in which jobs leave something.
+var stores = map[string]string{
+	contract.StreamEvents:                        "events",
+	contract.BucketStream(contract.BucketJobs):   "documents",
+	contract.BucketStream(contract.BucketClaims): "claims",
+	contract.BucketStream(contract.BucketOutput): "output",
 }

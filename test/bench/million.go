@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tallyman/contract"
+	"tallyman/internal/stream"
 	"tallyman/test/bench/figures"
 )
 
@@ -191,7 +192,7 @@ func (h *heap) answers(ctx context.Context, t *figures.Table) error {
 		{"GET /jobs/stats", func() string { return "/jobs/stats" }, 5},
 		{"GET /jobs, the first page", func() string { return "/jobs" }, 50},
 		{"GET /jobs?state=failed", func() string { return "/jobs?state=failed" }, 50},
-		{"GET /jobs/{id}, any", func() string { return "/jobs/" + contract.KeyID("bench", strconv.Itoa(rand.IntN(h.jobs))) }, 5},
+		{"GET /jobs/{id}, any", func() string { return "/jobs/" + contract.KeyID("bench", strconv.Itoa(rand.IntN(h.jobs))) }, 100},
 	} {
 		took := make([]time.Duration, asked)
 		for i := range took {
@@ -224,16 +225,13 @@ func (h *heap) start(ctx context.Context, t *figures.Table) error {
 
 // disk adds what a job takes in the stores that these two keep, as the server counts and as the folder is.
 func (h *heap) disk(ctx context.Context, t *figures.Table) error {
-	for _, s := range []struct{ what, name string }{
-		{"events", contract.StreamEvents}, {"documents", contract.BucketStream(contract.BucketJobs)},
-	} {
-		size, err := h.stream.Size(ctx, s.name)
-		if err != nil {
-			return err
+	for _, size := range h.stream.Examine(ctx, stream.DefaultSettings()) {
+		if size.Written == 0 || stores[size.Name] == "" {
+			continue
 		}
 		held := 0.0
-		err = filepath.Walk(h.dir, func(path string, info os.FileInfo, err error) error {
-			if err == nil && !info.IsDir() && strings.Contains(path, "/streams/"+s.name+"/") {
+		err := filepath.Walk(h.dir, func(path string, info os.FileInfo, err error) error {
+			if err == nil && !info.IsDir() && strings.Contains(path, "/streams/"+size.Name+"/") {
 				held += float64(info.Size())
 			}
 			return nil // files come and go while they are looked at
@@ -241,8 +239,8 @@ func (h *heap) disk(ctx context.Context, t *figures.Table) error {
 		if err != nil {
 			return err
 		}
-		t.Add("million: "+s.what+": on disk, for each job", held/float64(h.jobs), "B", float64(size.Bytes)/float64(h.jobs), figures.None())
-		t.Add("million: "+s.what+": written, for each job", float64(size.Written)/float64(h.jobs), "messages", 0, figures.None())
+		t.Add("million: "+stores[size.Name]+": on disk, for each job", held/float64(h.jobs), "B", float64(size.Bytes)/float64(h.jobs), figures.None())
+		t.Add("million: "+stores[size.Name]+": written, for each job", float64(size.Written)/float64(h.jobs), "messages", 0, figures.None())
 	}
 	index := 0.0
 	for _, name := range []string{"index.db", "index.db-wal"} {
