@@ -1,7 +1,7 @@
 # The menu. `make help` lists it; what CI runs, anybody can run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build images test go-test rust-test lint bench bench-cluster fuzz chaos model e2e cluster clean
+.PHONY: help run build images test go-test rust-test lint bench bench-million bench-cluster fuzz chaos model e2e cluster clean
 ARGS ?=
 TIME ?= 30s
 
@@ -35,6 +35,10 @@ bench: ## Measure everything beside a reference, print a table, write bench.json
 	@scripts/build
 	@go run ./test/bench
 
+bench-million: ## Measure a million finished jobs in one aggregator and one api, write bench-million.json (some minutes, 5 GiB of disk)
+	@scripts/build
+	@go run ./test/bench million
+
 bench-cluster: ## Measure on a real Kubernetes what a job waits for, print a table, write bench-cluster.json (Linux, root)
 	@test/cluster/run bench
 
@@ -56,4 +60,4 @@ cluster: ## A shell in such a Kubernetes, with Tallyman installed
 	@test/cluster/run shell
 
 clean: ## Remove what was built, and the data of `make run`
-	rm -rf bin .tallyman rust-processor/target rust-processor/fuzz/target bench.json bench-cluster.json
+	rm -rf bin .tallyman rust-processor/target rust-processor/fuzz/target bench.json bench-million.json bench-cluster.json

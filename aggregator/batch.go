@@ -24,13 +24,17 @@ const (
 // maxWeight bounds the packed bytes of the jobs of one commit; their documents are some ten times that.
 const maxWeight = 2 << 20
 
+// markerTTL is for how long who follows the bucket is told that a job's document is gone. Whoever was away for
+// longer learns it from the stats, which say from when on documents are kept.
+const markerTTL = time.Hour
+
 // batch is one commit: what the ledger was at a sequence. Everything in it is a copy or is never
 // changed, so it is encoded and sent while the fold goes on.
 type batch struct {
 	fence         fence // that must be in place
 	seq           uint64
 	jobs          []changed
-	gone          []string // keys of another stream's documents
+	gone          []string // keys of another stream's documents; nothing but their markers tells of these
 	queues, types []string
 	books         []contract.Book
 	stats         contract.Stats
@@ -103,7 +107,7 @@ func (b *batch) changes() ([]stream.Change, error) {
 	for _, c := range b.jobs {
 		key := contract.JobKey(c.id.String())
 		if c.now == "" {
-			changes = append(changes, stream.Change{Key: key, Delete: true})
+			changes = append(changes, stream.Change{Key: key, Delete: true, MarkerTTL: markerTTL})
 			continue
 		}
 		c.now.unpack(&j)

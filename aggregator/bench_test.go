@@ -173,7 +173,23 @@ func BenchmarkBytesPerJob(b *testing.B) {
 		b.ReportMetric(float64(heapBytes()-before)/jobs, "B/job")
 		b.ReportMetric(float64(packedBytes)/jobs, "packed-B/job")
 		runtime.KeepAlive(l)
+		b.ReportMetric(waiting(jobs/3), "waiting-B/job")
 	}
+}
+
+// waiting is what a job takes in memory that was submitted and queued and that nobody has claimed.
+func waiting(jobs int) float64 {
+	before := heapBytes()
+	l := newLedger(testRules)
+	a := newAuthor(2)
+	for n := range jobs {
+		for _, e := range lifeOf(a, n)[:2] {
+			l.fold(l.seq+1, epoch.Add(365*24*time.Hour), e)
+		}
+	}
+	used := float64(heapBytes()-before) / float64(jobs)
+	runtime.KeepAlive(l)
+	return used
 }
 
 func heapBytes() uint64 {

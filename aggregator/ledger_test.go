@@ -257,6 +257,20 @@ func TestSumsByQueueAndTypeAreBounded(t *testing.T) {
 	}
 }
 
+// keptIsTrue: no job that ended before what the stats say is kept has a document.
+func keptIsTrue(t *testing.T, l *ledger) {
+	t.Helper()
+	since := l.kept().Jobs
+	if since.IsZero() {
+		t.Fatal("jobs are kept from no time on")
+	}
+	for id, p := range l.jobs {
+		if p.unpack(&l.probe); l.probe.state().Ended() && l.probe.latest() < since.UnixMilli() {
+			t.Fatalf("job %s ended at %d, and the stats say that jobs are kept from %s on", id, l.probe.latest(), since)
+		}
+	}
+}
+
 // An ended job goes when it is older than the retention, its sums stay, and what comes later of it
 // counts as late; so does an event of a job that nobody knows and that is older.
 func TestRetention(t *testing.T) {
@@ -280,6 +294,7 @@ func TestRetention(t *testing.T) {
 				gone++
 			}
 		}
+		keptIsTrue(t, l)
 		if len(touched) > maxRetired+1 {
 			t.Errorf("one event changed %d documents", len(touched))
 		}
@@ -287,6 +302,9 @@ func TestRetention(t *testing.T) {
 	s := l.stats()
 	if gone != 30 || len(l.jobs) != 6 || s.Jobs.Succeeded != 30 || s.SucceedJob != 30 || s.Latency.Work.Count != 30 || !s.Balanced {
 		t.Errorf("%d went, %d are left, stats %+v", gone, len(l.jobs), s)
+	}
+	if want := epoch.Add(24 * time.Hour); !s.Kept.Jobs.Equal(want) {
+		t.Errorf("jobs are kept from %s on, want %s", s.Kept.Jobs, want)
 	}
 	if d := cmp.Diff(view(t, l), view(t, rebuild(t, l))); d != "" {
 		t.Error(d)
@@ -396,6 +414,10 @@ func TestRetentionIsPartOfTheFold(t *testing.T) {
 		}
 		if len(l.jobs) != len(back.jobs) || l.balance != back.balance {
 			t.Fatalf("at %d: %d jobs %+v, rebuilt %d jobs %+v", i, len(l.jobs), l.balance, len(back.jobs), back.balance)
+		}
+		keptIsTrue(t, l)
+		if l.kept() != back.kept() {
+			t.Fatalf("at %d: kept %+v, rebuilt %+v", i, l.kept(), back.kept())
 		}
 	}
 	if l.books.gone() == 0 || l.balance.Late == 0 {

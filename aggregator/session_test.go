@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -535,6 +536,15 @@ func TestOldDocumentsGo(t *testing.T) {
 	w.sameBy(rules{retention: o.Retention, window: DefaultWindow})
 	left, err := w.bucket.List(t.Context(), contract.JobKey("*"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.bucket.Watch(t.Context(), contract.JobKey("*"), func(e stream.Entry) error {
+		if e.Deleted && e.TTL != markerTTL {
+			t.Errorf("the marker of %s stays for %s", e.Key, e.TTL)
+		}
+		return nil
+	}, func() error { return io.EOF })
+	if !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	if n, s := len(left), w.stats(); n != 8 || s.Jobs.Succeeded != 40 || s.Jobs.Accepted != 8 || !s.Balanced {

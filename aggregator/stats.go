@@ -5,7 +5,7 @@ import "tallyman/contract"
 // stats is what the ledger adds up to, as others read it.
 func (l *ledger) stats() contract.Stats {
 	s := contract.Stats{
-		AsOf: l.asOf(), Balance: l.balance, Kept: contract.KeptAt(l.horizon),
+		AsOf: l.asOf(), Balance: l.balance, Kept: l.kept(),
 		ByQueue: l.books.by(func(k *book) string { return k.queue }), ByType: l.books.by(func(k *book) string { return k.typ }),
 	}
 	l.books.total.Show(&s)
@@ -13,6 +13,21 @@ func (l *ledger) stats() contract.Stats {
 	s.Balance.Off += l.crossed()
 	s.Balanced = s.Balance.Orphans == 0 && s.Balance.Off == 0 && !s.Balance.Gap
 	return s
+}
+
+// kept is how far back windows and documents reach. Each event retires a few jobs at most, so where many are
+// due at once it is the oldest of those that are still there.
+func (l *ledger) kept() contract.Kept {
+	k := contract.KeptAt(l.horizon)
+	if l.horizon == 0 {
+		return k
+	}
+	since := l.horizon - l.retention.Milliseconds()
+	if oldest, ok := l.ended.top(l.holds(contract.StateSucceeded)); ok {
+		since = min(since, oldest.at)
+	}
+	k.Jobs = contract.AtMilli(max(1, since))
+	return k
 }
 
 // crossed is the cheap check of every commit: every job is counted once, in total as by queue and type.

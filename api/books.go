@@ -89,6 +89,16 @@ func (b *books) audited(a *contract.Audit) {
 	b.more = make(chan struct{})
 }
 
+// keptSince is from when on ended jobs have their documents, in milliseconds; 0: not known.
+func (b *books) keptSince() int64 {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.shown.Kept.Jobs.IsZero() {
+		return 0
+	}
+	return b.shown.Kept.Jobs.UnixMilli()
+}
+
 // next is closed when there are other stats than now.
 func (b *books) next() <-chan struct{} {
 	b.mu.RLock()

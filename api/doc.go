@@ -11,6 +11,7 @@
 //	post.go       a post becomes a task; payload.go holds it to the type's schema
 //	submit.go     POST /jobs and /jobs/batch
 //	ledger.go     the books in memory: stats and documents; bells.go tells who waits for a change
+//	rendering.go  one answer for all who follow the stats
 //	index.go      the documents in a disposable SQLite file
 //	page.go       GET /jobs
 //	job.go        GET /jobs/{jobId}: the document and the words that were said (words.go)

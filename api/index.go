@@ -18,7 +18,7 @@ import (
 type index struct{ write, read *sql.DB }
 
 const indexSchema = `
-CREATE TABLE jobs (id TEXT PRIMARY KEY, submitted INTEGER, state TEXT, queue TEXT, type TEXT, doc BLOB) STRICT;
+CREATE TABLE jobs (id TEXT PRIMARY KEY, submitted INTEGER, updated INTEGER, state TEXT, queue TEXT, type TEXT, doc BLOB) STRICT;
 CREATE INDEX newest   ON jobs (submitted, id);
 CREATE INDEX by_state ON jobs (state, submitted, id);
 CREATE INDEX by_queue ON jobs (queue, submitted, id);
@@ -85,11 +85,15 @@ func (x *index) close() {
 	}
 }
 
-// change is a document as the bucket now has it; nil where it is gone.
+// change is a document as the bucket now has it; nil where it is gone. One without an id is a mark: all that
+// was there has been handed over, or no job that ended before a moment is there any more.
 type change struct {
 	id  string
 	doc []byte
 	row row
+
+	loaded bool
+	before int64 // milliseconds
 }
 
 // row is what documents are found by.
@@ -98,10 +102,14 @@ type row struct {
 	Queue       string         `json:"queue"`
 	Type        string         `json:"type"`
 	SubmittedAt contract.Time  `json:"submittedAt"`
+	UpdatedAt   contract.Time  `json:"updatedAt"`
 }
 
-const upsert = `INSERT INTO jobs VALUES (?,?,?,?,?,?)
-ON CONFLICT (id) DO UPDATE SET state = excluded.state, doc = excluded.doc`
+// updated is when anything happened last to the job; never before it was submitted.
+func (r *row) updated() int64 { return max(r.UpdatedAt.UnixMilli(), r.SubmittedAt.UnixMilli()) }
+
+const upsert = `INSERT INTO jobs VALUES (?,?,?,?,?,?,?)
+ON CONFLICT (id) DO UPDATE SET updated = excluded.updated, state = excluded.state, doc = excluded.doc`
 
 // apply writes many changes in one transaction.
 func (x *index) apply(ctx context.Context, changes []change) (err error) {
@@ -123,13 +131,34 @@ func (x *index) apply(ctx context.Context, changes []change) (err error) {
 		if c.doc == nil {
 			_, err = tx.ExecContext(ctx, `DELETE FROM jobs WHERE id = ?`, c.id)
 		} else {
-			_, err = put.ExecContext(ctx, c.id, c.row.SubmittedAt.UnixMilli(), string(c.row.State), c.row.Queue, c.row.Type, c.doc)
+			_, err = put.ExecContext(ctx, c.id, c.row.SubmittedAt.UnixMilli(), c.row.updated(), string(c.row.State), c.row.Queue, c.row.Type, c.doc)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
+}
+
+// retired are the jobs that ended before a moment; those submitted later than it are not looked at.
+const retired = `DELETE FROM jobs WHERE submitted < ?1 AND updated < ?1 AND state IN (?2, ?3, ?4) RETURNING id`
+
+// retire removes the jobs that ended before a moment, in milliseconds, and names them.
+func (x *index) retire(ctx context.Context, before int64) (gone []string, err error) {
+	rows, err := x.write.QueryContext(ctx, retired, before,
+		string(contract.StateSucceeded), string(contract.StateFailed), string(contract.StateCancelled))
+	if err != nil {
+		return nil, fmt.Errorf("index: retire: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("index: retire: %w", err)
+		}
+		gone = append(gone, id)
+	}
+	return gone, rows.Err()
 }
 
 // get gives a document, nil where there is none.

@@ -84,7 +84,7 @@ func changeOf(t interface{ Fatal(...any) }, job contract.Job) change {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return change{id: job.JobID, doc: doc, row: row{job.State, job.Queue, job.Type, job.SubmittedAt}}
+	return change{id: job.JobID, doc: doc, row: row{job.State, job.Queue, job.Type, job.SubmittedAt, job.UpdatedAt}}
 }
 
 // The index is disposable: what a file held before is of no account.

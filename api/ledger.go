@@ -65,7 +65,7 @@ func (l *ledger) run(ctx context.Context, bucket Watcher) error {
 	}
 	work.Go(func() error {
 		return bucket.Watch(ctx, ">", func(e stream.Entry) error { return l.take(e, hand) },
-			func() error { return hand(change{}) })
+			func() error { return hand(change{loaded: true}) })
 	})
 	work.Go(func() error { return l.write(ctx, changes) })
 	return work.Wait()
@@ -80,7 +80,7 @@ func (l *ledger) take(e stream.Entry, hand func(change) error) error {
 			return nil
 		}
 		l.render()
-		return nil
+		return hand(change{before: l.books.keptSince()})
 	case isBook(e.Key):
 		if err := l.books.take(e); err != nil {
 			l.log.Error("book cannot be read", "error", err)
@@ -120,43 +120,46 @@ func (l *ledger) render() {
 	l.answer.Store(newTagged(body))
 }
 
-// write applies changes until ctx ends. An empty change marks that all that was there has been handed over.
+// write applies changes until ctx ends.
 func (l *ledger) write(ctx context.Context, changes <-chan change) error {
 	for {
-		batch, marked, err := gather(ctx, changes)
+		batch, mark, err := gather(ctx, changes)
 		if err != nil {
 			return err
 		}
 		if err := l.apply(ctx, batch); err != nil {
 			return err
 		}
-		if marked {
+		if err := l.retire(ctx, mark.before); err != nil {
+			return err
+		}
+		if mark.loaded {
 			close(l.loaded)
 		}
 	}
 }
 
 // gather waits for one change and takes those that wait behind it. Of several of one document the last
-// stands.
-func gather(ctx context.Context, changes <-chan change) (batch []change, marked bool, err error) {
+// stands. A mark ends them.
+func gather(ctx context.Context, changes <-chan change) (batch []change, mark change, err error) {
 	at := make(map[string]int)
-	for len(batch) < maxApply && !marked {
+	for len(batch) < maxApply {
 		var c change
 		if len(batch) == 0 {
 			select {
 			case c = <-changes:
 			case <-ctx.Done():
-				return nil, false, ctx.Err()
+				return nil, mark, ctx.Err()
 			}
 		} else {
 			select {
 			case c = <-changes:
 			default:
-				return batch, false, nil
+				return batch, mark, nil
 			}
 		}
 		if c.id == "" {
-			marked = true
+			return batch, c, nil
 		} else if i, twice := at[c.id]; twice {
 			batch[i] = c
 		} else {
@@ -164,7 +167,7 @@ func gather(ctx context.Context, changes <-chan change) (batch []change, marked 
 			batch = append(batch, c)
 		}
 	}
-	return batch, marked, nil
+	return batch, mark, nil
 }
 
 func (l *ledger) apply(ctx context.Context, batch []change) error {
@@ -183,6 +186,19 @@ func (l *ledger) apply(ctx context.Context, batch []change) error {
 		l.bells.ring(c.id)
 	}
 	return nil
+}
+
+// retire drops what the bucket says is gone. The marker of each is kept for an hour only, and this process may
+// have been away for longer, so what is gone is told by the state and not by the marker alone.
+func (l *ledger) retire(ctx context.Context, before int64) error {
+	if before == 0 {
+		return nil
+	}
+	gone, err := l.index.retire(ctx, before)
+	for _, id := range gone {
+		l.hot.remove(id)
+	}
+	return err
 }
 
 // ready waits a little for the first loading.

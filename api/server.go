@@ -67,6 +67,7 @@ type Server struct {
 	feed      *feed.Feed
 	progress  *progress
 	schedules *schedules
+	rendered  renderings // of the stats, for those who follow them
 
 	app      *fiber.App
 	process  string        // begins every request id made here

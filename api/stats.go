@@ -139,13 +139,17 @@ func parseAt(v string, now time.Time) (at string, seq uint64, moment time.Time, 
 	return moment.Format(time.RFC3339Nano), 0, moment, ok && !moment.After(now)
 }
 
+func (q *statsQuery) slice(now time.Time) slice {
+	return slice{queue: q.queue, jobType: q.jobType, since: q.since.milli(now), until: q.until.milli(now), step: q.step}
+}
+
 // statsOf answers a query from memory, and gives the sequence that the answer is of.
 func (s *Server) statsOf(b *books, q statsQuery) (*tagged, uint64, error) {
 	now := s.now()
 	if q.at != "" {
 		now = b.shown.AsOf.Time.Time // so much before that moment
 	}
-	part := slice{queue: q.queue, jobType: q.jobType, since: q.since.milli(now), until: q.until.milli(now), step: q.step}
+	part := q.slice(now)
 	if part.until != 0 && part.until <= part.since {
 		return nil, 0, paramFault("until", "must be later than since")
 	}
@@ -181,7 +185,7 @@ func (s *Server) followStats(c *fiber.Ctx, q statsQuery) error {
 		var last []byte
 		for {
 			next := s.ledger.books.next()
-			a, seq, err := s.statsOf(s.ledger.books, q)
+			a, seq, err := s.rendered.get(next, q.slice(s.now()), func() (*tagged, uint64, error) { return s.statsOf(s.ledger.books, q) })
 			if err != nil {
 				return err
 			}

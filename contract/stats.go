@@ -24,20 +24,22 @@ type Stats struct {
 	Series   []Point        `json:"series,omitempty"` // only of an answer that was asked for it
 }
 
-// Kept is from when on windows are kept, for each span: older time is told by the next longer one.
+// Kept is from when on windows are kept, for each span: older time is told by the next longer one. Jobs is
+// from when on ended jobs have their documents: of those that ended before, the sums are left.
 type Kept struct {
+	Jobs   Time `json:"jobs,omitzero"`
 	Minute Time `json:"minute,omitzero"`
 	Hour   Time `json:"hour,omitzero"`
 	Day    Time `json:"day,omitzero"`
 }
 
-// KeptAt is what is kept when events have come as far as horizon, in milliseconds; 0: none has.
+// KeptAt is which windows are kept when events have come as far as horizon, in milliseconds; 0: none has.
 func KeptAt(horizon int64) Kept {
 	if horizon == 0 {
 		return Kept{}
 	}
 	since := func(s Span) Time { return AtMilli(max(1, s.Floor(horizon))) }
-	return Kept{since(Minute), since(Hour), since(Day)}
+	return Kept{Minute: since(Minute), Hour: since(Hour), Day: since(Day)}
 }
 
 // Of is from when on windows of a span are kept.

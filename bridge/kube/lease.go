@@ -20,13 +20,15 @@ import (
 	"tallyman/internal/service"
 )
 
-// Times of a Lease. A leader that dies is followed within leaseLife + leaseEvery, one that ends in order
-// within leaseEvery.
+// Times of a Lease. A leader that dies is followed within leaseLife + 2 leaseLook, for a standby sees a renewal
+// so much later, and looks so seldom; one that ends in order within leaseLook. They are as short as they are
+// because what only Kubernetes knows is not counted meanwhile.
 const (
-	leaseLife    = 10 * time.Second // one that nobody renews for so long is anybody's
-	leaseEvery   = 2 * time.Second  // how often the leader renews it, and a standby looks at it
-	leaseGivenUp = 7 * time.Second  // a leader that could not renew it for so long leads no more
-	leaseAsk     = 2 * time.Second  // one request, so that two or three fail before it is given up
+	leaseLife    = 4 * time.Second         // one that nobody renews for so long is anybody's
+	leaseEvery   = 800 * time.Millisecond  // how often the leader renews it
+	leaseLook    = 400 * time.Millisecond  // how often a standby looks at it, and a leader that was not answered asks again
+	leaseGivenUp = 3700 * time.Millisecond // a leader that could not renew it for so long leads no more
+	leaseAsk     = 1400 * time.Millisecond // one request, so that two fail before it is given up
 )
 
 // errTaken: somebody else holds the Lease, or wrote it first.
@@ -84,7 +86,7 @@ func (l *Lease) Ready(context.Context) error {
 func (l *Lease) Run(ctx context.Context, lead func(context.Context) error) error {
 	for {
 		asked := l.clock.Now()
-		err := l.campaign(ctx)
+		err := l.campaign(ctx, leaseAsk)
 		if err == nil {
 			if err := l.term(ctx, asked, lead); err != nil {
 				return err
@@ -93,7 +95,7 @@ func (l *Lease) Run(ctx context.Context, lead func(context.Context) error) error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-l.clock.After(leaseEvery):
+		case <-l.clock.After(leaseLook):
 		}
 	}
 }
@@ -105,7 +107,7 @@ func (l *Lease) term(ctx context.Context, asked time.Time, lead func(context.Con
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- lead(term) }()
-	for {
+	for wait := leaseEvery; ; {
 		select {
 		case err := <-ended:
 			l.release()
@@ -113,13 +115,14 @@ func (l *Lease) term(ctx context.Context, asked time.Time, lead func(context.Con
 				return nil
 			}
 			return err
-		case <-l.clock.After(leaseEvery):
+		case <-l.clock.After(wait):
 		}
 		now := l.clock.Now()
-		switch err := l.campaign(term); {
+		wait = leaseLook
+		switch err := l.campaign(term, min(leaseAsk, leaseGivenUp-now.Sub(asked))); {
 		case err == nil:
-			asked = now
-		case errors.Is(err, errTaken), l.clock.Now().Sub(asked) >= leaseGivenUp:
+			asked, wait = now, leaseEvery
+		case errors.Is(err, errTaken), l.clock.Now().Sub(asked) >= leaseGivenUp-leaseLook: // there is no time to ask again
 			if term.Err() == nil {
 				l.log.Warn("leads no more", "lease", l.namespace+"/"+l.name, "error", err)
 			}
@@ -130,9 +133,9 @@ func (l *Lease) term(ctx context.Context, asked time.Time, lead func(context.Con
 	}
 }
 
-// campaign takes the Lease where it is free, or renews it where it is ours; nil where it is ours now.
-func (l *Lease) campaign(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, leaseAsk)
+// campaign takes the Lease where it is free, or renews it where it is ours, within a time; nil where it is ours now.
+func (l *Lease) campaign(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	err := l.take(ctx)
 	if err != nil && !errors.Is(err, errTaken) && errors.Is(context.Cause(ctx), context.Canceled) {

@@ -66,6 +66,21 @@ func lease(c *cell) coordinationv1.LeaseSpec {
 	return coordinationv1.LeaseSpec{}
 }
 
+// Counting goes on less than five seconds after a leader was killed; and one that cannot renew the Lease leads no
+// more before another can, though its last requests are answered as late as may be.
+func TestLeasesAreShort(t *testing.T) {
+	t.Parallel()
+	if within := leaseLife + 2*leaseLook; within >= 5*time.Second {
+		t.Errorf("a leader that was killed is followed within %s", within)
+	}
+	if leaseGivenUp >= leaseLife || leaseLife%time.Second != 0 {
+		t.Errorf("a leader that is not answered ends after %s, and the Lease lives for %s", leaseGivenUp, leaseLife)
+	}
+	if second := leaseEvery + leaseAsk + leaseLook; second+leaseAsk/2 >= leaseGivenUp {
+		t.Errorf("a second request would begin after %s, and it is given up after %s", second, leaseGivenUp)
+	}
+}
+
 func TestOneLeadsAndAnotherFollows(t *testing.T) {
 	t.Parallel()
 	c, clock := newCell(t, true), clockwork.NewFakeClockAt(noon)

@@ -3,12 +3,16 @@ package stream
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tallyman/contract"
 )
+
+// headerTTL is for how many seconds the server keeps a message.
+const headerTTL = "Nats-TTL"
 
 // Entry is a key's newest value.
 type Entry struct {
@@ -17,6 +21,9 @@ type Entry struct {
 	Revision uint64
 	At       time.Time
 	Deleted  bool // only seen by those who watch
+
+	// TTL of a deleted one is how long its marker is kept; 0: for ever, or as long as the bucket keeps anything.
+	TTL time.Duration
 }
 
 // Bucket is a set of keys with revisions. Deciding is done by Create, Update and Delete, which compare;
@@ -100,12 +107,14 @@ func (b *Bucket) Watch(ctx context.Context, filter string, fn func(Entry) error,
 	}
 	prefix := len(contract.BucketSubject(b.name, ""))
 	return b.s.consume(ctx, contract.BucketStream(b.name), cfg, 0, func(m message) error {
-		op := m.Header.Get("KV-Operation")
-		err := fn(Entry{
+		e := Entry{
 			Key: m.Subject[prefix:], Value: m.Data, Revision: m.seq, At: m.at,
-			Deleted: op != "" || m.Header.Get("Nats-Marker-Reason") != "",
-		})
-		if err != nil {
+			Deleted: m.Header.Get("KV-Operation") != "" || m.Header.Get("Nats-Marker-Reason") != "",
+		}
+		if seconds, err := strconv.Atoi(m.Header.Get(headerTTL)); err == nil && e.Deleted {
+			e.TTL = time.Duration(seconds) * time.Second
+		}
+		if err := fn(e); err != nil {
 			return err
 		}
 		return load(m.pending)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,6 +27,9 @@ type Change struct {
 	Key    string
 	Value  []byte
 	Delete bool
+	// MarkerTTL of a Delete is how long those who follow can learn of it, in whole seconds: for so long a bucket
+	// keeps a marker in the key's place. 0: for ever.
+	MarkerTTL time.Duration
 }
 
 // Fence is the key that goes last and carries the revision that it must still have.
@@ -84,6 +88,9 @@ func (b *Bucket) batchMsg(batch string, place int, c Change) *nats.Msg {
 	if c.Delete {
 		m.Data = nil
 		m.Header.Set("KV-Operation", "DEL")
+		if c.MarkerTTL > 0 {
+			m.Header.Set(headerTTL, strconv.FormatInt(int64(c.MarkerTTL/time.Second), 10))
+		}
 	}
 	return m
 }

@@ -33,6 +33,7 @@ type Examined struct {
 	Name     string
 	Messages uint64
 	Bytes    uint64
+	Written  uint64 // messages that it ever took
 	Most     int64 // bytes that it may hold; -1: as much as the server has
 	Replicas int
 	Current  int       // replicas that are not behind, the leader too
@@ -62,7 +63,7 @@ func (s *Stream) examine(ctx context.Context, want jetstream.StreamConfig) (e Ex
 	}
 	i := have.CachedInfo()
 	e = Examined{
-		Messages: i.State.Msgs, Bytes: i.State.Bytes, Most: i.Config.MaxBytes, Replicas: i.Config.Replicas, Current: i.Config.Replicas, Now: i.TimeStamp,
+		Messages: i.State.Msgs, Bytes: i.State.Bytes, Written: i.State.LastSeq, Most: i.Config.MaxBytes, Replicas: i.Config.Replicas, Current: i.Config.Replicas, Now: i.TimeStamp,
 	}
 	if i.Cluster != nil {
 		e.Current = 1

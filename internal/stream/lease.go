@@ -8,6 +8,12 @@ import (
 	"tallyman/contract"
 )
 
+// standbyAsks is how often who does not lead asks to.
+const standbyAsks = LeaseTTL / 3
+
+// Takeover is within what time a leader that was killed has a successor: its lease ends, and a standby asks.
+const Takeover = LeaseTTL + standbyAsks
+
 // Lease makes one leader among all who ask for the same name. It only saves work: a leader that was
 // paused may act a moment too long, so whatever a leader does must be safe when two do it.
 type Lease struct {
@@ -28,7 +34,7 @@ func (l *Lease) Run(ctx context.Context, lead func(context.Context) error) error
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(LeaseTTL / 3):
+		case <-time.After(standbyAsks):
 		}
 	}
 }

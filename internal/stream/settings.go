@@ -73,7 +73,8 @@ func (s *Settings) configs() []jetstream.StreamConfig {
 	claims := bucketConfig(contract.BucketClaims)
 	claims.MaxAge, claims.AllowDirect = s.ClaimsMaxAge, false
 	jobs := bucketConfig(contract.BucketJobs)
-	jobs.AllowAtomicPublish = true
+	// Jobs are retired by the million; without it a marker of each would stay for ever.
+	jobs.AllowAtomicPublish, jobs.AllowMsgTTL = true, true
 	output := bucketConfig(contract.BucketOutput)
 	output.MaxAge, output.MaxBytes, output.Discard = s.OutputMaxAge, orUnlimited(s.OutputBytes), jetstream.DiscardOld
 	leases := bucketConfig(contract.BucketLeases)
@@ -173,6 +174,7 @@ func check(want, have jetstream.StreamConfig) error {
 		{"allow direct", have.AllowDirect, want.AllowDirect, want.AllowDirect || !have.AllowDirect},
 		{"allow rollup", have.AllowRollup, want.AllowRollup, want.AllowRollup || !have.AllowRollup},
 		{"allow atomic publish", have.AllowAtomicPublish, want.AllowAtomicPublish, have.AllowAtomicPublish || !want.AllowAtomicPublish},
+		{"allow message TTL", have.AllowMsgTTL, want.AllowMsgTTL, have.AllowMsgTTL || !want.AllowMsgTTL},
 		{"duplicate window", have.Duplicates, want.Duplicates, have.Duplicates >= want.Duplicates},
 	}
 	var faults []error

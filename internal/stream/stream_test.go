@@ -235,6 +235,58 @@ func TestCommitIsAllOrNothingAndFenced(t *testing.T) {
 	}
 }
 
+// A marker with an age goes by itself, and in one batch with others that stay. So a bucket does not grow by
+// what was in it once.
+func TestMarkersWithAnAgeGo(t *testing.T) {
+	t.Parallel()
+	b := bucket(t, testenv.NATS(t), contract.BucketJobs)
+	put := []stream.Change{{Key: "job.a", Value: []byte("1")}, {Key: "job.b", Value: []byte("1")}}
+	rev, err := b.Commit(t.Context(), put, stream.Fence{Key: "ckpt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := []stream.Change{{Key: "job.a", Delete: true, MarkerTTL: time.Second}, {Key: "job.b", Delete: true}}
+	if _, err := b.Commit(t.Context(), gone, stream.Fence{Key: "ckpt", Revision: rev}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(t.Context(), "job.a"); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("a deleted key: %v", err)
+	}
+	deadline, tick := time.After(time.Minute), time.NewTicker(50*time.Millisecond)
+	defer tick.Stop()
+	for {
+		seen := markers(t, b)
+		if diff := cmp.Diff(map[string]time.Duration{"job.b": 0}, seen); diff == "" {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("after a minute there still are the markers %v", seen)
+		}
+	}
+	if _, err := b.Create(t.Context(), "job.a", []byte("2")); err != nil {
+		t.Errorf("create where nothing is left: %v", err)
+	}
+}
+
+// markers are the keys that are deleted, each with the age of its marker.
+func markers(t *testing.T, b *stream.Bucket) map[string]time.Duration {
+	t.Helper()
+	seen := make(map[string]time.Duration)
+	stop := errors.New("loaded")
+	err := b.Watch(t.Context(), "job.*", func(e stream.Entry) error {
+		if e.Deleted {
+			seen[e.Key] = e.TTL
+		}
+		return nil
+	}, func() error { return stop })
+	if !errors.Is(err, stop) {
+		t.Fatal(err)
+	}
+	return seen
+}
+
 func TestEnsureIsRepeatableAndNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	s := testenv.NATS(t)
@@ -251,6 +303,15 @@ func TestEnsureIsRepeatableAndNamesWhatIsWrong(t *testing.T) {
 	set.LongestRetention = set.ClaimsMaxAge
 	if err := s.Ensure(t.Context(), set); err == nil {
 		t.Error("claims that age out before their messages were accepted")
+	}
+}
+
+// Counting goes on less than five seconds after its leader was killed; what is left of them is for the server to
+// see that a lease is over, and for the successor's first commit.
+func TestLeasesAreShort(t *testing.T) {
+	t.Parallel()
+	if stream.Takeover > 4*time.Second {
+		t.Errorf("a leader that was killed is followed within %s", stream.Takeover)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,9 +56,14 @@ type alone struct {
 	api      *child
 	children []*child
 	dir      string
+	config   string   // file
+	common   []string // flags of every program
+	env      []string // of those that speak to SQS
+	addr     string   // of the api
 }
 
-func startAlone(ctx context.Context) (w *alone, err error) {
+// newAlone starts NATS and SQS, and none of ours.
+func newAlone(ctx context.Context) (w *alone, err error) {
 	w = &alone{world: world{client: &http.Client{}}}
 	defer func() {
 		if err != nil {
@@ -72,27 +78,48 @@ func startAlone(ctx context.Context) (w *alone, err error) {
 		return nil, err
 	}
 	w.children, w.nats = append(w.children, servers), at.NATS
-	config := filepath.Join(w.dir, "config.yaml")
+	w.config = filepath.Join(w.dir, "config.yaml")
 	queues := fmt.Sprintf("queues:\n- name: default\n  url: %s\n  types: [{name: probe}]\n", at.Queue)
-	if err := os.WriteFile(config, []byte(queues), 0o600); err != nil {
+	if err := os.WriteFile(w.config, []byte(queues), 0o600); err != nil {
 		return nil, err
 	}
-	common := []string{"--nats-url", at.NATS, "--replicas", "1", "--allow-fewer-replicas", "--log", "error", "--admin", "127.0.0.1:0"}
-	aggregator, err := startChild(ctx, "bin/aggregator", nil, common...)
+	w.common = []string{"--nats-url", at.NATS, "--replicas", "1", "--allow-fewer-replicas", "--log", "error"}
+	w.env = []string{"AWS_ENDPOINT_URL_SQS=" + at.SQS, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
+	w.addr, err = freeAddr()
+	w.API = "http://" + w.addr
+	return w, err
+}
+
+func startAlone(ctx context.Context) (w *alone, err error) {
+	if w, err = newAlone(ctx); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			w.end()
+		}
+	}()
+	aggregator, err := w.program(ctx, "aggregator", nil, "--admin", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	w.children = append(w.children, aggregator)
-	addr, err := freeAddr()
-	if err != nil {
+	if w.api, err = w.startAPI(ctx, nil); err != nil {
 		return nil, err
 	}
-	env := []string{"AWS_ENDPOINT_URL_SQS=" + at.SQS, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local"}
-	if w.api, err = startChild(ctx, "bin/api", env, append(common, "--config", config, "--addr", addr)...); err != nil {
-		return nil, err
-	}
-	w.children, w.API = append(w.children, w.api), "http://"+addr
+	w.children = append(w.children, w.api)
 	return w, nil
+}
+
+// program starts one of ours.
+func (w *alone) program(ctx context.Context, name string, env []string, args ...string) (*child, error) {
+	return startChild(ctx, "bin/"+name, env, append(slices.Clone(w.common), args...)...)
+}
+
+// startAPI starts an api with an index in memory, unless args say otherwise.
+func (w *alone) startAPI(ctx context.Context, env []string, args ...string) (*child, error) {
+	return w.program(ctx, "api", append(slices.Clone(w.env), env...),
+		append([]string{"--config", w.config, "--addr", w.addr, "--admin", "127.0.0.1:0"}, args...)...)
 }
 
 func (w *alone) end() {
@@ -185,7 +212,7 @@ func startServers(ctx context.Context, dir string) (*child, addresses, error) {
 		return nil, addresses{}, fmt.Errorf("build the servers: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr, cmd.Env = os.Stderr, append(os.Environ(), "TMPDIR="+dir)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, addresses{}, err

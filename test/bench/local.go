@@ -143,6 +143,9 @@ func allAtOnce(ctx context.Context, t *figures.Table) error {
 	}
 	t.Add("local: 300 jobs, 100 at a time", burst/took.Seconds(), "jobs/s", 0, figures.None())
 	t.Add("local: of them succeeded, counted once", float64(s.SucceedJob), "jobs", burst, figures.Within(burst, 0))
+	if err := cost(ctx, t, w.NATS, burst); err != nil {
+		return err
+	}
 	stages := []struct {
 		name string
 		l    contract.Latency

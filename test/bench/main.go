@@ -7,7 +7,12 @@
 //	submit.go    how fast jobs are taken in
 //	endpoint.go  what of that is the api's own work
 //	follow.go    events to a thousand clients at once
+//	watch.go     the stats to a thousand clients at once
+//	takeover.go  the leader is killed, and counting goes on
+//	heap.go      an api and an aggregator that are started again
 //	local.go     the whole pipeline on this machine
+//	cost.go      what a job leaves in each store
+//	million.go   a million finished jobs, in processes of their own; only where it is named
 //	original.go  the shares of the original function that end well
 package main
 
@@ -30,22 +35,29 @@ func main() {
 var suites = []struct {
 	name    string
 	measure func(context.Context, *figures.Table) error
+	apart   bool // takes long: measured only where it is named
 }{
-	{"packages", packages},
-	{"submit", submit},
-	{"follow", follow},
-	{"local", local},
-	{"original", original},
+	{"packages", packages, false},
+	{"submit", submit, false},
+	{"follow", follow, false},
+	{"watch", watch, false},
+	{"takeover", takeover, false},
+	{"local", local, false},
+	{"original", original, false},
+	{"million", million, true},
 }
 
 func run(ctx context.Context, only []string) int {
 	if len(only) > 0 && only[0] == bareServer {
 		return serveBare(os.Stdin, os.Stdout)
 	}
-	t := &figures.Table{}
+	t, file := &figures.Table{}, "bench.json"
 	for _, s := range suites {
-		if len(only) > 0 && !contains(only, s.name) {
+		if named := contains(only, s.name); !named && (len(only) > 0 || s.apart) {
 			continue
+		}
+		if s.apart {
+			file = "bench-" + s.name + ".json"
 		}
 		fmt.Fprintf(os.Stderr, "measuring %s\n", s.name)
 		if err := s.measure(ctx, t); err != nil {
@@ -54,7 +66,7 @@ func run(ctx context.Context, only []string) int {
 		}
 	}
 	t.Print(os.Stdout)
-	if err := t.Write("bench.json"); err != nil {
+	if err := t.Write(file); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}

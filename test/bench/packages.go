@@ -64,6 +64,7 @@ func packages(ctx context.Context, t *figures.Table) error {
 		return err
 	}
 	t.Add("aggregator: packed memory of an ended job", m["packed-B/job"], "B", m["B/job"], figures.AtMost(200))
+	t.Add("aggregator: memory of a job that waits", m["waiting-B/job"], "B", m["B/job"], figures.None())
 	if m, err = goBench(ctx, "api", "BenchmarkStats", "20000x"); err != nil {
 		return err
 	}

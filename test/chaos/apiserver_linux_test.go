@@ -12,6 +12,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -20,7 +21,7 @@ import (
 )
 
 // apiServer shows the Kubernetes Jobs and pods of a localkube as an API server shows them, as far as the
-// bridge asks: get, list, and watch with a history.
+// bridge asks: get, list, watch with a history, and Leases.
 type apiServer struct {
 	kube *localkube.Kube
 
@@ -28,6 +29,7 @@ type apiServer struct {
 	born    int64 // the version it began with; a life of it knows nothing of what was before
 	version int64
 	objects map[string]shown // by resource and name
+	leases  map[string]*coordinationv1.Lease
 	history []change
 	moved   chan struct{} // closed when there is more
 }
@@ -53,7 +55,7 @@ var kindOf = map[string][2]string{
 func newAPIServer(k *localkube.Kube) *apiServer {
 	// A later life has higher versions, so that a watch from before is known to be too old.
 	now := time.Now().UnixMilli()
-	return &apiServer{kube: k, born: now, version: now, objects: make(map[string]shown), moved: make(chan struct{})}
+	return &apiServer{kube: k, born: now, version: now, objects: make(map[string]shown), leases: make(map[string]*coordinationv1.Lease), moved: make(chan struct{})}
 }
 
 // run serves until ctx ends.
@@ -71,6 +73,7 @@ func (s *apiServer) run(ctx context.Context, addr string) error {
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "chaos"},
 		})
 	})
+	s.serveLeases(mux)
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func TestChaos(t *testing.T) {
 			t.Parallel()
 			tryAgain := fmt.Sprintf("again: make chaos SEED=%d", seed)
 			p := newPlan(seed)
-			w := newWorld(t)
+			w := newWorld(t, false)
 			t.Cleanup(func() {
 				if t.Failed() {
 					t.Logf("%s\nits plan:\n%s", tryAgain, p)
@@ -95,7 +95,7 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	if t.Failed() {
 		w.tellStream()
 	}
-	for _, name := range programs {
+	for _, name := range w.programs {
 		if b, err := os.ReadFile(w.processes[name].log); err == nil && (strings.Contains(string(b), "panic:") || strings.Contains(string(b), "DATA RACE")) {
 			t.Errorf("%s panicked", name)
 		}

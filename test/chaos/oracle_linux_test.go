@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,6 +19,7 @@ type job struct {
 	Run      int
 	Runs     []runOfJob
 	Attempts []attempt
+	EndedAt  time.Time
 }
 
 type runOfJob struct {

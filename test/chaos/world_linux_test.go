@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,13 +42,22 @@ var wires = []string{
 	"aggregator>nats", "aggregator2>nats", "bridge>nats", "bridge>kube", "kube>sqs", "pods>nats", "pods>sqs",
 }
 
+// seconds are the programs that there are in a world of pairs besides, and secondWires theirs.
+var (
+	seconds     = []string{"api2", "bridge2"}
+	secondWires = []string{"api2>nats", "api2>sqs", "bridge2>nats", "bridge2>kube"}
+)
+
 // ports of a world, on its own address.
-var ports = map[string]int{"nats": 4222, "sqs": 9324, "api": 8080, "kube": 6443}
+var ports = map[string]int{"nats": 4222, "sqs": 9324, "api": 8080, "api2": 8081, "kube": 6443}
 
 // world is one seed's.
 type world struct {
 	t         *testing.T
 	ip, dir   string
+	pairs     bool // there are two of each of ours, and bridges lead by a Lease
+	programs  []string
+	mains     []string
 	processes map[string]*process
 	links     map[string]*link
 	config    contract.Config
@@ -63,20 +73,25 @@ type world struct {
 // worlds counts those of this process: each has an address of its own.
 var worlds atomic.Uint32
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, pairs bool) *world {
 	t.Helper()
 	pid, n := os.Getpid(), worlds.Add(1)
 	w := &world{
-		t: t, ip: fmt.Sprintf("127.%d.%d.%d", 64+(pid>>8)&0x3f+int(n>>8)%64, pid&0xff, 1+n%250), dir: t.TempDir(),
+		t: t, pairs: pairs, programs: programs, mains: mains, ip: fmt.Sprintf("127.%d.%d.%d", 64+(pid>>8)&0x3f+int(n>>8)%64, pid&0xff, 1+n%250), dir: t.TempDir(),
 		processes: make(map[string]*process), links: make(map[string]*link), killed: make(map[string]int),
 		http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second},
 	}
-	for i, wire := range wires {
+	between := wires
+	if pairs {
+		w.programs, w.mains = slices.Concat(programs, seconds), slices.Concat(mains, seconds)
+		between = slices.Concat(wires, secondWires)
+	}
+	for i, wire := range between {
 		_, to, _ := strings.Cut(wire, ">")
 		w.links[wire] = newLink(t, wire, fmt.Sprintf("%s:%d", w.ip, 20000+i), w.at(to))
 	}
 	w.configure()
-	for _, name := range programs {
+	for _, name := range w.programs {
 		w.processes[name] = &process{t: t, name: name, log: filepath.Join(w.dir, name+".log")}
 	}
 	w.dress()
@@ -138,14 +153,21 @@ func (w *world) configure() {
 			w.t.Fatal(err)
 		}
 	}
-	kubeconfig := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"c","users":[{"name":"u","user":{}}],
-"clusters":[{"name":"k","cluster":{"server":"http://%s"}}],"contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}]}`, w.over("bridge>kube"))
-	for name, text := range map[string]string{"config.yaml": string(b), "kubeconfig": kubeconfig} {
+	files := map[string]string{"config.yaml": string(b)}
+	for _, name := range w.mains {
+		if strings.HasPrefix(name, "bridge") {
+			files["kubeconfig-"+name] = fmt.Sprintf(kubeconfig, w.over(name+">kube"))
+		}
+	}
+	for name, text := range files {
 		if err := os.WriteFile(w.folder(name), []byte(text), 0o600); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 }
+
+const kubeconfig = `{"apiVersion":"v1","kind":"Config","current-context":"c","users":[{"name":"u","user":{}}],
+"clusters":[{"name":"k","cluster":{"server":"http://%s"}}],"contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}]}`
 
 func (w *world) folder(name string) string { return filepath.Join(w.dir, name) }
 
@@ -168,7 +190,7 @@ func (w *world) dress() {
 		p := w.processes[name]
 		p.args, p.env = []string{self}, []string{partVariable + "=" + string(b)}
 	}
-	for i, name := range mains {
+	for i, name := range w.mains {
 		p := w.processes[name]
 		program := strings.TrimRight(name, "2")
 		p.args = []string{
@@ -177,11 +199,16 @@ func (w *world) dress() {
 		}
 		switch program {
 		case "api":
-			p.args = append(p.args, "--addr", w.at("api"))
+			p.args = append(p.args, "--addr", w.at(name))
 		case "scheduler":
 			p.args = append(p.args, "--accepted-after", "1s")
 		case "bridge":
-			p.args = append(p.args, "--kubeconfig", w.folder("kubeconfig"), "--cluster", cluster, "--namespaces", namespace, "--lease", "")
+			lease := ""
+			if w.pairs {
+				lease = leaseName
+			}
+			p.args = append(p.args, "--kubeconfig", w.folder("kubeconfig-"+name), "--cluster", cluster, "--namespaces", namespace,
+				"--lease", lease, "--lease-namespace", namespace)
 		}
 		if program == "api" || program == "scheduler" {
 			p.args = append(p.args, "--config", w.folder("config.yaml"))
@@ -220,7 +247,7 @@ func (w *world) await(what string, ask func() error) {
 func (w *world) awaitReady() {
 	w.t.Helper()
 	w.await("SQS", func() error { return w.get("http://"+w.at("sqs")+"/", nil) })
-	for i := range mains {
+	for i := range w.mains {
 		w.await("readiness", func() error { return w.get("http://"+w.admin(i)+"/readyz", nil) })
 	}
 }
@@ -245,13 +272,13 @@ func (w *world) get(url string, v any) error {
 }
 
 func (w *world) end() {
-	for _, name := range programs {
+	for _, name := range w.programs {
 		w.processes[name].end(true)
 	}
 	if !w.t.Failed() {
 		return
 	}
-	for _, name := range programs {
+	for _, name := range w.programs {
 		if b, err := os.ReadFile(w.processes[name].log); err == nil && len(b) > 0 {
 			w.t.Logf("the last of %s:\n%s", name, b[max(0, len(b)-3000):])
 		}
