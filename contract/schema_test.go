@@ -269,6 +269,7 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		Name: "mine", Command: []string{"/bin/mine", ""}, Schema: json.RawMessage(`{"type":"object"}`),
 		Reruns: &Reruns{Max: 3, Delay: DefaultTimeout, MaxDelay: DefaultTimeout},
 	})
+	cfg.Queues[0].OnLost = LostReruns
 	cfg.Webhooks = []Webhook{{
 		Name: "ours", URL: "https://hooks.example/x", SecretFile: "/s", Queues: []string{"q"}, Types: []string{"mine"},
 		Events: []Kind{Failed}, Timeout: DefaultWebhookTimeout, RetryFor: DefaultRetryFor, Allow: []string{"10.0.0.0/8"},
