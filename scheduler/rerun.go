@@ -85,7 +85,9 @@ type rerunMark struct {
 // The mark is a list, so that whoever takes it for a schedule finds none in it.
 func (m rerunMark) MarshalJSON() ([]byte, error) { return json.Marshal([]any{m.Stream, m.Seq}) }
 
-func (m *rerunMark) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &[]any{&m.Stream, &m.Seq}) }
+func (m *rerunMark) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[]any{&m.Stream, &m.Seq})
+}
 
 // begin reads the mark. Where there is none, what has failed so far is the past: nobody was promised a rerun
 // of it. A stream that was made since is read from its first event.
