@@ -152,7 +152,7 @@ func (t *turn) reruns() {
 			continue
 		}
 		if r := run(n); s.events[r].has(runLost) && s.runs[r].next != none {
-			t.do("the world", "a run was lost, and its queue asks for another", ofRun(r), func(s *state) { s.rerunner = actor{1, uint8(r)} })
+			t.do("scheduler.look", "a run was lost, and its queue asks for another", ofRun(r), func(s *state) { s.rerunner = actor{1, uint8(r)} })
 		}
 	}
 }
