@@ -18,6 +18,7 @@
 //	pack.go       a job in some sixty bytes
 //	order.go      jobs by a time: who waits longest, who is to go
 //	unit.go       facts of units, which belong to no job
+//	gap.go        what the stream does not have, and was never folded
 //	ledger.go     all of these together: fold(sequence, event)
 //
 // What others read, and what the ledger is rebuilt from:

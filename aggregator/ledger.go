@@ -61,6 +61,7 @@ func (id jobID) String() string {
 type rules struct {
 	retention time.Duration // for how long an ended job is kept
 	window    time.Duration // for how long the id of a unit's fact is kept
+	gapsTo    uint64        // the sequence up to which gaps are none
 }
 
 // ledger is the state of the fold: what a prefix of the stream adds up to. It is changed by fold alone,
@@ -288,11 +289,4 @@ func (l *ledger) orderOf(s contract.State) (*order, int64) {
 		return &l.ended, int64(len(l.jobs))
 	}
 	return nil, 0
-}
-
-// gap records that events from seq on were lost before they could be folded.
-func (l *ledger) gap(seq uint64) {
-	if !l.balance.Gap {
-		l.balance.Gap, l.balance.GapAt = true, seq
-	}
 }

@@ -283,7 +283,7 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		{"stats.v1", Stats{Failures: map[Reason]int{}, ByQueue: map[string]Sum{}, ByType: map[string]Sum{}}},
 		{"stats.v1", Stats{
 			AsOf: asOf, Failures: map[Reason]int{Lost: 2}, ByQueue: map[string]Sum{"q": sum}, ByType: map[string]Sum{"t": sum},
-			Balance: Balance{Gap: true, GapAt: 4}, Audit: &Audit{At: now, Unaccounted: 1, Jobs: []string{job}},
+			Balance: Balance{Gap: true, GapAt: 4, GapTo: 9, Missing: 3, Accepted: 4}, Audit: &Audit{At: now, Unaccounted: 1, Jobs: []string{job}},
 		}},
 		{"stats.v1", Stats{
 			Failures: map[Reason]int{}, ByQueue: map[string]Sum{}, ByType: map[string]Sum{}, Kept: KeptAt(now.UnixMilli()),

@@ -69,7 +69,8 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	defer cancel()
 	l := &load{w: w}
 	// JetStream gives the number of a first message that it could not write to no other: the stream begins at 2,
-	// and the ledger must take the 1 for lost. So in every world something was stored before anything goes wrong.
+	// and the ledger must take the 1 for lost (gap_linux_test.go). So in every world something was stored before
+	// anything goes wrong.
 	before := 1
 	if slices.ContainsFunc(p, func(f fault) bool { return f.what == "trim" }) {
 		before = trimBefore

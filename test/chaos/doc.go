@@ -11,6 +11,7 @@
 //	world_linux_test.go    the programs of one seed, joined
 //	process_linux_test.go  one program: how it is started, paused, killed, and started again
 //	part_linux_test.go     the programs that this binary is itself: NATS, SQS, and Kubernetes with the bridge
+//	gap_linux_test.go      a sequence that was never written
 //	trim_linux_test.go     the stream, cut as its limits cut it
 //	link_linux_test.go     the wire between two programs, which may be slow, lossy or cut
 //
