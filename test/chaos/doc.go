@@ -13,6 +13,7 @@
 //	part_linux_test.go     the programs that this binary is itself: NATS, SQS, and Kubernetes with the bridge
 //	gap_linux_test.go      a sequence that was never written
 //	trim_linux_test.go     the stream, cut as its limits cut it
+//	clock_linux_amd64_test.go  the clock of a program, which may be stepped
 //	link_linux_test.go     the wire between two programs, which may be slow, lossy or cut
 //
 // Two worlds share nothing: each has an address of its own on the loopback, and a folder of its own.

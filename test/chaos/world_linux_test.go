@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -298,7 +299,11 @@ func (w *world) befall(f fault, pick uint64) (mend func()) {
 		p.fill(true)
 		return func() { p.fill(false) }
 	case "clock":
-		p.order(func(o *orders) { o.Clock += f.off })
+		if slices.Contains(mains, f.whom) {
+			p.step(f.off)
+		} else {
+			p.order(func(o *orders) { o.Clock += f.off })
+		}
 		return func() {} // it stays wrong
 	case "sqs":
 		p.order(func(o *orders) { o.Faults = f.sqs })
