@@ -93,6 +93,7 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	for _, fault := range o.judge(s, l.told, l.history) {
 		t.Error(fault)
 	}
+	l.audit()
 	if t.Failed() {
 		w.tellStream()
 	}

@@ -11,6 +11,7 @@
 //	world_linux_test.go    the programs of one seed, joined
 //	process_linux_test.go  one program: how it is started, paused, killed, and started again
 //	part_linux_test.go     the programs that this binary is itself: NATS, SQS, and Kubernetes with the bridge
+//	audit_linux_test.go    what Tallyman's own audit must say of it: nothing
 //	gap_linux_test.go      a sequence that was never written
 //	trim_linux_test.go     the stream, cut as its limits cut it
 //	clock_linux_amd64_test.go  the clock of a program, which may be stepped
