@@ -141,7 +141,7 @@ func (l *load) rest() {
 			if err := l.w.get("http://"+l.w.at("api")+"/jobs/"+p.id, &j); err != nil {
 				return err
 			}
-			if j.Run < p.runs || !j.State.Ended() {
+			if j.Run < p.runs || !j.State.Ended() || j.Rerun != nil {
 				return fmt.Errorf("%+v, %d runs were granted", j, p.runs)
 			}
 			return nil
