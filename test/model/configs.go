@@ -46,6 +46,7 @@ func configs() (short, long []config) {
 		world("init container again", 1, budget{reinit: 1, crash: 1, staleReceipt: 1}),
 		world("restart", 1, budget{restarts: 1, natsSilent: 1, crash: 1}),
 		world("rerun", 2, budget{deletesJob: 1, killsSched: 1, cancels: 1}, reruns),
+		world("rerun of what failed", 2, budget{workFailsForGood: 1, killsSched: 1, cancels: 1}, reruns),
 		world("post again", 2, budget{postsAgain: 1, agesOut: 1, killsAPI: 1}),
 		world("two jobs", 2, budget{}, twoJobs),
 	}
