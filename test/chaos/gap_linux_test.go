@@ -45,4 +45,5 @@ func TestANumberThatWasNeverWrittenIsAGapUntilAPersonKnows(t *testing.T) {
 		p.start()
 	}
 	judged(contract.Balance{GapAt: 1, GapTo: 1, Missing: 1, Accepted: 1})
+	l.audit()
 }
