@@ -51,8 +51,11 @@ type Options struct {
 	Lease     Lease         // nil: this process always leads; the fence guards the ledger even then
 	Retention time.Duration // how long the document of an ended job is kept, by event time; 0: 30 days
 	Window    time.Duration // how long the id of a unit's fact is kept, by event time; 0: 5 minutes
-	Every     time.Duration // the shortest time between two commits that are not full; 0: 250 ms
-	Log       *slog.Logger  // nil: none
+	// AcceptGapsTo is the sequence up to which a person has said that nothing was lost by those that the stream
+	// does not have; 0: none.
+	AcceptGapsTo uint64
+	Every        time.Duration // the shortest time between two commits that are not full; 0: 250 ms
+	Log          *slog.Logger  // nil: none
 }
 
 func (o *Options) setDefaults() {
@@ -114,7 +117,9 @@ func New(o Options) (*Aggregator, error) {
 	return a, nil
 }
 
-func (a *Aggregator) rules() rules { return rules{retention: a.Retention, window: a.Window} }
+func (a *Aggregator) rules() rules {
+	return rules{retention: a.Retention, window: a.Window, gapsTo: a.AcceptGapsTo}
+}
 
 // Run folds and, while this process leads, commits, until ctx ends; it then returns nil. Whatever goes
 // wrong in between it loads the ledger again and goes on; it returns an error only where that could

@@ -215,7 +215,7 @@ func (w *world) reference(r rules) map[string]string {
 	}
 	l := newLedger(r)
 	if info.First > 1 {
-		l.gap(1)
+		l.gap(1, info.First-1)
 	}
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()

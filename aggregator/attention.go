@@ -7,16 +7,15 @@ import "tallyman/contract"
 func (l *ledger) attention() contract.Attention {
 	a := contract.Attention{V: documentVersion, AsOf: l.asOf()}
 	var more [2]int
-	a.Accepted, more[0] = l.waitingIn(contract.StateAccepted)
-	a.Queued, more[1] = l.waitingIn(contract.StateQueued)
+	a.Accepted, more[0] = l.listed(&l.accepted)
+	a.Queued, more[1] = l.listed(&l.queued)
 	a.More = more[0] + more[1]
 	return a
 }
 
-// waitingIn lists the jobs that are in a state for longest, and how many there are beyond the bound.
-func (l *ledger) waitingIn(s contract.State) (items []contract.AttentionItem, more int) {
-	o, live := l.orderOf(s)
-	oldest := o.oldest(contract.MaxAttention, l.holds(s))
+// listed lists the jobs that wait for longest, and how many there are beyond the bound.
+func (l *ledger) listed(w *waitingIn) (items []contract.AttentionItem, more int) {
+	oldest, more := w.oldest(contract.MaxAttention)
 	items = make([]contract.AttentionItem, 0, len(oldest))
 	for _, e := range oldest {
 		l.jobs[e.id].unpack(&l.probe)
@@ -26,5 +25,5 @@ func (l *ledger) waitingIn(s contract.State) (items []contract.AttentionItem, mo
 			Since: contract.AtMilli(e.at), TaskSeq: r.task,
 		})
 	}
-	return items, int(live) - len(items)
+	return items, more
 }

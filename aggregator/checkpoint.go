@@ -50,6 +50,7 @@ func (c *checkpoint) restore(r rules) (*ledger, error) {
 	l := newLedger(r)
 	l.seq, l.at, l.horizon = c.Seq, milli(c.At), milli(c.Horizon)
 	l.balance, l.books.days = c.Balance, newDays(l.horizon, r.retention)
+	l.judgeGap()
 	if err := l.units.read(c.UnitIDs); err != nil {
 		return nil, fmt.Errorf("unit facts: %w", err)
 	}

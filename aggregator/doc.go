@@ -16,8 +16,10 @@
 //	window.go     the same by the minute, the hour and the day
 //	names.go      queues and types as small numbers
 //	pack.go       a job in some sixty bytes
+//	waiting.go    who waits, queue by queue
 //	order.go      jobs by a time: who waits longest, who is to go
 //	unit.go       facts of units, which belong to no job
+//	gap.go        what the stream does not have, and was never folded
 //	ledger.go     all of these together: fold(sequence, event)
 //
 // What others read, and what the ledger is rebuilt from:

@@ -61,6 +61,7 @@ func (id jobID) String() string {
 type rules struct {
 	retention time.Duration // for how long an ended job is kept
 	window    time.Duration // for how long the id of a unit's fact is kept
+	gapsTo    uint64        // the sequence up to which gaps are none
 }
 
 // ledger is the state of the fold: what a prefix of the stream adds up to. It is changed by fold alone,
@@ -73,8 +74,8 @@ type ledger struct {
 	units         unitFacts
 	balance       contract.Balance // Gap, GapAt, Late, Unknown; Off as found when loaded
 
-	accepted, queued order // for attention
-	ended            order // for the retention
+	accepted, queued waitingIn // for attention
+	ended            order     // for the retention
 
 	seq     uint64 // of the last event folded
 	at      int64  // when the stream stored it
@@ -88,10 +89,11 @@ type ledger struct {
 }
 
 func newLedger(r rules) *ledger {
-	return &ledger{
-		rules: r, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(),
-		books: newBooks(), accepted: newOrder(), queued: newOrder(), ended: newOrder(),
+	l := &ledger{
+		rules: r, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(), books: newBooks(), ended: newOrder(),
 	}
+	l.accepted, l.queued = waitingIn{state: contract.StateAccepted, place: l.placeOf}, waitingIn{state: contract.StateQueued, place: l.placeOf}
+	return l
 }
 
 // fold takes one event of the stream and gives the jobs whose documents change by it; a job that is no
@@ -206,7 +208,7 @@ func (l *ledger) retire() {
 		if len(l.ended.heap.items) == 0 || !l.isOld(l.ended.heap.items[0].at) {
 			return
 		}
-		oldest, ok := l.ended.top(l.holds(contract.StateSucceeded))
+		oldest, ok := l.ended.top(l.over)
 		if !ok || !l.isOld(oldest.at) {
 			return
 		}
@@ -247,20 +249,22 @@ func (j *job) place() place {
 	return p
 }
 
-// holds tells whether the job of an entry is where the entry says.
-func (l *ledger) holds(s contract.State) func(entry) bool {
-	return func(e entry) bool {
-		p, ok := l.jobs[e.id]
-		if !ok {
-			return false
-		}
-		p.unpack(&l.probe)
-		is := l.probe.place()
-		return is.state == s && is.since == e.at
-	}
+// over tells whether the job of an entry has ended when the entry says.
+func (l *ledger) over(e entry) bool {
+	is := l.placeOf(e.id)
+	return is.state == contract.StateSucceeded && is.since == e.at
 }
 
-// order keeps the three orders up with a job whose place was another before the event.
+func (l *ledger) placeOf(id jobID) place {
+	p, ok := l.jobs[id]
+	if !ok {
+		return place{}
+	}
+	p.unpack(&l.probe)
+	return l.probe.place()
+}
+
+// order keeps the orders up with a job whose place was another before the event.
 func (l *ledger) order(id jobID, was place) {
 	is := l.job.place()
 	if is == was {
@@ -269,30 +273,11 @@ func (l *ledger) order(id jobID, was place) {
 	if waits(was.state) || waits(is.state) {
 		l.waiting++
 	}
-	if o, live := l.orderOf(is.state); o != nil && (is.state != was.state || is.since != was.since) {
-		o.push(entry{is.since, id}, live, l.holds(is.state))
+	l.accepted.move(id, &was, &is)
+	l.queued.move(id, &was, &is)
+	if is.state == contract.StateSucceeded && (was.state != is.state || was.since != is.since) {
+		l.ended.push(entry{is.since, id}, int64(len(l.jobs)), l.over)
 	}
 }
 
 func waits(s contract.State) bool { return s == contract.StateAccepted || s == contract.StateQueued }
-
-// orderOf gives the order of a place and how many jobs are in it.
-func (l *ledger) orderOf(s contract.State) (*order, int64) {
-	total := &l.books.total.Sums
-	switch s {
-	case contract.StateAccepted:
-		return &l.accepted, total[contract.CellOfState(s)]
-	case contract.StateQueued:
-		return &l.queued, total[contract.CellOfState(s)]
-	case contract.StateSucceeded:
-		return &l.ended, int64(len(l.jobs))
-	}
-	return nil, 0
-}
-
-// gap records that events from seq on were lost before they could be folded.
-func (l *ledger) gap(seq uint64) {
-	if !l.balance.Gap {
-		l.balance.Gap, l.balance.GapAt = true, seq
-	}
-}

@@ -27,11 +27,12 @@ type fence struct {
 type loaded struct {
 	ledger    *ledger
 	fence     fence
-	stream    string   // the identity of the stream it is of
-	event     string   // names the event at the fence
-	attention bool     // the attention document is as new as the fence
-	leftovers []string // keys of documents that are of another stream and must go first
-	off       int      // sums that are not those of the documents, found by this loading
+	stream    string           // the identity of the stream it is of
+	event     string           // names the event at the fence
+	balance   contract.Balance // as it was written
+	attention bool             // the attention document is as new as the fence
+	leftovers []string         // keys of documents that are of another stream and must go first
+	off       int              // sums that are not those of the documents, found by this loading
 }
 
 // stray is a document that is newer than the checkpoint. A commit that is being written looks like that
@@ -102,7 +103,7 @@ func load(ctx context.Context, events Events, bucket Bucket, r rules, known *str
 		l.ledger.balance.Off += l.off
 	}
 	if info.First > l.ledger.seq+1 {
-		l.ledger.gap(l.ledger.seq + 1)
+		l.ledger.gap(l.ledger.seq+1, info.First-1)
 	}
 	return l, nil
 }
@@ -137,6 +138,7 @@ func begin(ctx context.Context, events Events, info stream.Info, e stream.Entry,
 	}
 	return &loaded{
 		ledger: kept, fence: fence{e.Revision, c.Seq}, stream: c.Stream, event: c.Event, attention: c.Attention,
+		balance: c.Balance,
 	}, true, nil
 }
 

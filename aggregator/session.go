@@ -80,7 +80,7 @@ func (a *Aggregator) open(ctx context.Context) (*session, error) {
 		Aggregator: a, loaded: *l, inbox: newInbox(), dirty: make(map[jobID]uint64), landed: make(chan landing, 1), seen: time.Now(),
 		listed: l.ledger.waiting, unknown: l.ledger.balance.Unknown,
 	}
-	if !s.attention {
+	if !s.attention || s.ledger.balance != s.balance { // what is judged otherwise now is shown at once
 		s.ledger.waiting++
 	}
 	return s, nil
@@ -157,7 +157,7 @@ func (s *session) take(e *stream.Stored) error {
 	case e.Seq > want && !s.speaks():
 		return fmt.Errorf("%w: event %d is missing", errMoved, want)
 	case e.Seq > want:
-		s.ledger.gap(want)
+		s.ledger.gap(want, e.Seq-1)
 		s.Log.Error("the stream has lost events that were not folded yet", "from", want, "to", e.Seq-1)
 	}
 	event := &e.Event

@@ -288,8 +288,26 @@ func TestAGapUnbalances(t *testing.T) {
 		a, stop = w.start(w.options())
 		w.settled(a, seq)
 		stop()
-		if s := w.stats(); s.Balanced || !s.Balance.Gap || s.Balance.GapAt != from+1 || s.Jobs.Succeeded != 1 {
-			t.Errorf("balanced %v, %+v", s.Balanced, s.Balance)
+		b := w.stats().Balance
+		if s := w.stats(); s.Balanced || !b.Gap || b.GapAt != from+1 || b.GapTo < b.GapAt || b.Missing != b.GapTo-b.GapAt+1 || s.Jobs.Succeeded != 1 {
+			t.Errorf("balanced %v, %+v", s.Balanced, b)
+		}
+	}
+	// Until a person says that nothing was in it.
+	gapTo := w.stats().Balance.GapTo
+	for _, accepted := range []uint64{gapTo - 1, gapTo, 0} {
+		o := w.options()
+		o.AcceptGapsTo = accepted
+		_, stop = w.start(o)
+		w.eventually("the ledger judges it anew", func() error {
+			if b := w.stats().Balance; b.Accepted != accepted {
+				return fmt.Errorf("%+v", b)
+			}
+			return nil
+		})
+		stop()
+		if s := w.stats(); s.Balanced != (accepted == gapTo) || s.Balance.Gap == s.Balanced || s.Balance.Missing == 0 {
+			t.Errorf("accepted to %d: balanced %v, %+v", accepted, s.Balanced, s.Balance)
 		}
 	}
 }

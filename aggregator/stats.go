@@ -23,7 +23,7 @@ func (l *ledger) kept() contract.Kept {
 		return k
 	}
 	since := l.horizon - l.retention.Milliseconds()
-	if oldest, ok := l.ended.top(l.holds(contract.StateSucceeded)); ok {
+	if oldest, ok := l.ended.top(l.over); ok {
 		since = min(since, oldest.at)
 	}
 	k.Jobs = contract.AtMilli(max(1, since))

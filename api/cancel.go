@@ -30,10 +30,14 @@ func (s *Server) cancelJob(c *fiber.Ctx) error {
 	if err != nil {
 		return taskGone(err, &job)
 	}
+	pending := s.followUp(ctx, &job) != nil
 	done, err := s.dispatch.Cancel(ctx, t, func(run int) bool {
 		r := runOf(&job, run)
 		return r != nil && r.Outcome != contract.OutcomeNone
 	})
+	if pending && contract.CodeOf(err) == contract.CodeConflict && s.followUp(ctx, &job) == nil { // the rerun is cancelled
+		return c.Status(fiber.StatusAccepted).JSON(cancelled{JobID: job.JobID, Run: job.Run, State: job.State})
+	}
 	if err != nil {
 		return err
 	}

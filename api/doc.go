@@ -15,7 +15,7 @@
 //	index.go      the documents in a disposable SQLite file
 //	page.go       GET /jobs
 //	job.go        GET /jobs/{jobId}: the document and the words that were said (words.go)
-//	cancel.go     DELETE /jobs/{jobId}; requeue.go: one more run
+//	cancel.go     DELETE /jobs/{jobId}; requeue.go: one more run; rerun.go: the one that comes by itself
 //	explain.go    GET /jobs/{jobId}/explain: facts from every source at once; explain/ judges them
 //	history.go    a job's events and logs
 //	follow.go     GET /jobs/events, over internal/feed; life.go: the events of one job, until it has ended

@@ -51,6 +51,7 @@ func (s *Server) facts(job *contract.Job) *explain.Facts {
 	f := &explain.Facts{Job: *job, Config: s.config.Queue(job.Queue)}
 	var work sync.WaitGroup
 	work.Go(func() { s.wordsOf(ctx, f) })
+	work.Go(func() { f.FollowUp = s.followUp(ctx, job) })
 	work.Go(func() { ask(ctx, &f.Claim, func() (explain.Claim, error) { return s.claimOf(ctx, job) }) })
 	if !job.State.Ended() {
 		work.Go(func() { ask(ctx, &f.SQS, func() (explain.Counts, error) { return s.countsOf(ctx, f.Config) }) })

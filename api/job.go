@@ -44,6 +44,7 @@ type view struct {
 	Tags           []string            `json:"tags,omitempty"`
 	Result         json.RawMessage     `json:"result,omitempty"`
 	Progress       *progressView       `json:"progress,omitempty"`
+	Rerun          *rerunView          `json:"rerun,omitempty"`
 	Runs           []runView           `json:"runs"`
 	Attempts       []attemptView       `json:"attempts"`
 	Incomplete     bool                `json:"incomplete,omitempty"`
@@ -193,6 +194,7 @@ func (s *Server) view(ctx context.Context, job *contract.Job) view {
 		v.Submitter, v.Source, v.Schedule, v.ScheduledFor = task.Submitter, task.Source, task.Schedule, task.ScheduledFor
 		v.NotBefore, v.TimeoutSeconds, v.Tags = task.NotBefore, task.TimeoutSeconds, task.Tags
 	}
+	v.Rerun = s.rerunOf(ctx, job)
 	if job.State == contract.StateRunning {
 		v.Progress = s.progress.of(job.JobID)
 	}

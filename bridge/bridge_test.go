@@ -469,7 +469,7 @@ func TestAGapInTheLedgerSaysAllAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := jobs.Put(t.Context(), contract.KeyStats, []byte(`{"balance":{"gap":true,"gapAt":7}}`)); err != nil {
+	if _, err := jobs.Put(t.Context(), contract.KeyStats, []byte(`{"balance":{"gap":true,"gapAt":7,"gapTo":9}}`)); err != nil {
 		t.Fatal(err)
 	}
 	b.until("the outcome to be said again", func() bool { return slices.Contains(b.said(), "1/1/succeeded") })

@@ -21,14 +21,14 @@ func (b *Bridge) watchForGaps(ctx context.Context) error {
 		var s struct {
 			Balance contract.Balance `json:"balance"`
 		}
-		if e.Deleted || json.Unmarshal(e.Value, &s) != nil || !s.Balance.Gap || s.Balance.GapAt == said {
+		if e.Deleted || json.Unmarshal(e.Value, &s) != nil || !s.Balance.Gap || s.Balance.GapTo == said {
 			return nil
 		}
-		b.o.Log.Warn("the stream has lost events; all claims are said again", "gapAt", s.Balance.GapAt)
+		b.o.Log.Warn("the stream has lost events; all claims are said again", "gapAt", s.Balance.GapAt, "gapTo", s.Balance.GapTo)
 		if err := b.SayAll(ctx); err != nil {
 			return err
 		}
-		said = s.Balance.GapAt
+		said = s.Balance.GapTo
 		return nil
 	}, func() error { return nil })
 }

@@ -50,6 +50,7 @@ type Queue struct {
 	Visibility  Duration  `json:"visibility,omitempty"`  // how long SQS hides a received message
 	Retention   Duration  `json:"retention,omitempty"`   // how long SQS keeps a message
 	DefaultType string    `json:"defaultType,omitempty"` // what a foreign message is; by default the first type
+	OnLost      OnLost    `json:"onLost,omitempty"`      // what becomes of a run whose unit is lost or deleted
 	Types       []JobType `json:"types"`
 }
 
@@ -223,6 +224,9 @@ func (q *Queue) validate(at string, fault func(string, ...any)) {
 	}
 	if !q.Retention.wholeSeconds() || q.Retention < MinRetention || q.Retention > MaxRetention {
 		fault("%s.retention: %s must be whole seconds, %s to %s", at, q.Retention, MinRetention, MaxRetention)
+	}
+	if q.OnLost != "" && q.OnLost != LostFails && q.OnLost != LostReruns {
+		fault("%s.onLost: %q must be %s or %s", at, q.OnLost, LostFails, LostReruns)
 	}
 	q.validateTypes(at, fault)
 }

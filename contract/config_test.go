@@ -40,7 +40,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := DecodeConfig([]byte(`{"Queues":[],"queues":[
 		{"name":"a.b","nme":"x","max":-1,"visibility":"13h","retention":"15s","types":[]},
-		{"name":"q","visibility":"1500ms","retention":"337h","defaultType":"none","types":[
+		{"name":"q","onLost":"cry","visibility":"1500ms","retention":"337h","defaultType":"none","types":[
 			{"name":"_"},
 			{"name":"mine"},
 			{"name":"mine","command":[""],"schema":5,"Timeout":"1h","timeout":"999h","reruns":{"max":0,"delay":"2m","maxDelay":"1m","maxdelay":"1m"}}]},
@@ -50,7 +50,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	}
 	for _, want := range []string{
 		`queues[0].name`, `queues[0].max`, `queues[0].visibility`, `queues[0].retention`, `queues[0].types:`,
-		`queues[1].visibility`, `queues[1].retention`, `queues[1].defaultType`, `queues[1].types[0].name`,
+		`queues[1].onLost`, `queues[1].visibility`, `queues[1].retention`, `queues[1].defaultType`, `queues[1].types[0].name`,
 		`queues[1].types[1].command`, `queues[1].types[2].name: "mine" stands twice`, `queues[1].types[2].command`,
 		`queues[1].types[2].schema`, `queues[1].types[2].timeout`, `queues[1].types[2].reruns`,
 		`queues[2].name: "q" stands twice`, `Queues: there is no such setting`, `queues[0].nme: there is`,

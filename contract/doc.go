@@ -21,6 +21,7 @@
 //	explanation.go  where a job is, what it waits for, on what evidence
 //	schedule.go  a rule that makes jobs in time
 //	config.go    queues and job types, one shape for `tallyman dev` and the chart
+//	rerun.go     the run that a failed job gets by itself
 //	webhook.go   who is told of events, and how far each has come
 //	signature.go that a delivery is ours
 //	names.go     every subject, stream, bucket, key and header; nothing else formats one

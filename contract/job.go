@@ -79,6 +79,16 @@ func (j *Job) RunOf(number int) *JobRun {
 	return nil
 }
 
+// Ended tells whether the document holds a run as ended.
+func (j *Job) Ended(run int) bool {
+	for i := range j.Runs {
+		if r := &j.Runs[i]; r.Run >= run && (r.Run > run || r.Outcome != OutcomeNone) {
+			return true
+		}
+	}
+	return false
+}
+
 // MaxJobEvents is the most sequences that a document lists.
 const MaxJobEvents = 512
 

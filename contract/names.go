@@ -36,6 +36,7 @@ const (
 	KeyCheckpoint  = "ckpt"
 	KeyReport      = "report" // of the bucket "audit", as is the next
 	KeyStreamMark  = "stream"
+	KeyRerunMark   = "=reruns" // of the bucket "schedules", where no schedule can be called so
 	LeaseScheduler = "scheduler"
 	LeaseLedger    = "aggregator"
 	LeaseWebhooks  = "webhooks"
@@ -71,6 +72,9 @@ const NoType = "_"
 func EventSubject(queue, jobType string, kind Kind, last string) string {
 	return "jobs.events." + queue + "." + jobType + "." + string(kind) + "." + last
 }
+
+// StoredOfKind matches every event of a kind as the stream has it.
+func StoredOfKind(kind Kind) string { return "jobs.log.*.*.*." + string(kind) }
 
 // ProgressSubject is where the progress of a running job is published; it is not stored.
 func ProgressSubject(queue, jobType, jobID string) string {

@@ -269,6 +269,7 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		Name: "mine", Command: []string{"/bin/mine", ""}, Schema: json.RawMessage(`{"type":"object"}`),
 		Reruns: &Reruns{Max: 3, Delay: DefaultTimeout, MaxDelay: DefaultTimeout},
 	})
+	cfg.Queues[0].OnLost = LostReruns
 	cfg.Webhooks = []Webhook{{
 		Name: "ours", URL: "https://hooks.example/x", SecretFile: "/s", Queues: []string{"q"}, Types: []string{"mine"},
 		Events: []Kind{Failed}, Timeout: DefaultWebhookTimeout, RetryFor: DefaultRetryFor, Allow: []string{"10.0.0.0/8"},
@@ -282,7 +283,7 @@ func TestSchemaAcceptsDocuments(t *testing.T) {
 		{"stats.v1", Stats{Failures: map[Reason]int{}, ByQueue: map[string]Sum{}, ByType: map[string]Sum{}}},
 		{"stats.v1", Stats{
 			AsOf: asOf, Failures: map[Reason]int{Lost: 2}, ByQueue: map[string]Sum{"q": sum}, ByType: map[string]Sum{"t": sum},
-			Balance: Balance{Gap: true, GapAt: 4}, Audit: &Audit{At: now, Unaccounted: 1, Jobs: []string{job}},
+			Balance: Balance{Gap: true, GapAt: 4, GapTo: 9, Missing: 3, Accepted: 4}, Audit: &Audit{At: now, Unaccounted: 1, Jobs: []string{job}},
 		}},
 		{"stats.v1", Stats{
 			Failures: map[Reason]int{}, ByQueue: map[string]Sum{}, ByType: map[string]Sum{}, Kept: KeptAt(now.UnixMilli()),

@@ -174,12 +174,16 @@ type Sum struct {
 
 // Balance is what `balanced` is made of: it is true where all of these are 0 and Gap is false.
 type Balance struct {
-	Orphans int    `json:"orphans"`         // jobs with events but no `submitted`
-	Off     int    `json:"off"`             // sums that differ from those recomputed from the documents
-	Gap     bool   `json:"gap"`             // the stream lost events that were never folded
-	GapAt   uint64 `json:"gapAt,omitempty"` // the first sequence that was missing
-	Late    int    `json:"late"`            // events of jobs older than the retention; not an imbalance
-	Unknown int    `json:"unknown"`         // events that could not be read; not an imbalance
+	Orphans int    `json:"orphans"`           // jobs with events but no `submitted`
+	Off     int    `json:"off"`               // sums that differ from those recomputed from the documents
+	Gap     bool   `json:"gap"`               // the stream has no event for sequences that were never folded, and nobody accepted that
+	GapAt   uint64 `json:"gapAt,omitempty"`   // the first of them
+	GapTo   uint64 `json:"gapTo,omitempty"`   // the last
+	Missing uint64 `json:"missing,omitempty"` // how many
+	// A person has said that nothing was in those up to here.
+	Accepted uint64 `json:"accepted,omitempty"`
+	Late     int    `json:"late"`    // events of jobs older than the retention; not an imbalance
+	Unknown  int    `json:"unknown"` // events that could not be read; not an imbalance
 }
 
 // Audit is the last comparison of the ledger with the world.

@@ -14,6 +14,7 @@
 //	patience.go   how long the relay waits between two sendings of one run
 //	missing.go    queues that are not there
 //	idle.go       since when a queue has been empty
+//	rerun.go      failed jobs get the further runs that their types and queues ask for
 //	expire.go     runs that outlived their queue's retention end
 //	audit.go      when the books are held to the world
 //	sweep.go      messages that no processor could take end as failed jobs

@@ -26,6 +26,8 @@ type Schedules interface {
 	Get(ctx context.Context, key string) (stream.Entry, error)
 	// Update gives stream.ErrConflict where the revision is another.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (newRevision uint64, err error)
+	// Put writes whatever was there.
+	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends.
 	Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error
 }
@@ -40,6 +42,10 @@ type Ledger interface {
 type Events interface {
 	// Event gives stream.ErrNotFound for a sequence that is stored no more.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
+	// PageOf gives up to limit events of a kind from a sequence on, oldest first.
+	PageOf(ctx context.Context, kind contract.Kind, from uint64, limit int) ([]stream.Stored, error)
+	// Info is where the stream begins and ends.
+	Info(ctx context.Context) (stream.Info, error)
 }
 
 // Dispatcher makes and ends runs in the name of the scheduler; *dispatch.Dispatcher is one, and its
@@ -48,6 +54,7 @@ type Dispatcher interface {
 	Submit(ctx context.Context, t contract.Task) (contract.State, error)
 	Resend(ctx context.Context, t contract.Task) error
 	Fail(ctx context.Context, t contract.Task, reason contract.Reason) error
+	Successor(ctx context.Context, t contract.Task, source contract.TaskSource, notBefore contract.Time) (contract.Task, error)
 }
 
 // Counter says what SQS holds; *queue.Client is one.

@@ -14,7 +14,7 @@ import (
 	"tallyman/internal/stream"
 )
 
-// Scheduler fires schedules, sends tasks again, and ends runs that nobody can take.
+// Scheduler fires schedules, sends tasks again, gives failed jobs further runs, and ends runs that nobody can take.
 type Scheduler struct {
 	o       Options
 	missing *missing
@@ -85,6 +85,8 @@ func (s *Scheduler) lead(ctx context.Context) error {
 	})
 	r := newRelay(&s.o)
 	g.Go(func() error { return every(ctx, s.o.Clock, s.o.Log, "relay", s.o.RelayEvery, r.round) })
+	again := newRerun(&s.o)
+	g.Go(func() error { return every(ctx, s.o.Clock, s.o.Log, "rerun", s.o.RelayEvery, again.round) })
 	w := newSweep(&s.o)
 	g.Go(func() error {
 		return every(ctx, s.o.Clock, s.o.Log, "sweep the dead-letter queues", s.o.SweepEvery, w.round)

@@ -59,6 +59,9 @@ func newTable(o *Options, a *alarms) *table {
 // watch keeps the table as the bucket is, until ctx ends.
 func (t *table) watch(ctx context.Context, loaded func() error) error {
 	return t.store.Watch(ctx, ">", func(e stream.Entry) error {
+		if e.Key == contract.KeyRerunMark {
+			return nil
+		}
 		if e.Deleted {
 			t.drop(e.Key)
 			return nil

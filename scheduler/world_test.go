@@ -187,6 +187,13 @@ func (p schedulesPort) Update(ctx context.Context, key string, value []byte, rev
 	return p.w.schedules.Update(ctx, key, value, revision)
 }
 
+func (p schedulesPort) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := p.cut.write(); err != nil {
+		return 0, err
+	}
+	return p.w.schedules.Put(ctx, key, value)
+}
+
 func (p schedulesPort) Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error {
 	return p.w.schedules.Watch(ctx, filter, fn, loaded)
 }

@@ -6,6 +6,7 @@
 //	situation.go  the table of situations of a job that has not ended
 //	blocked.go    those of it in which a pod cannot begin
 //	ended.go      the table of situations of one that has
+//	rerun.go      one that has failed and gets another run by itself
 //	evidence.go   what each source says, with its age
 //	words.go      counts, ages and moments in plain words
 package explain

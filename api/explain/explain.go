@@ -49,7 +49,7 @@ func Situations() []string {
 
 func allRows() []row {
 	var all []row
-	for _, t := range [][]row{endedRows[:], waitingRows[:], blockedRows[:], orderlyRows[:]} {
+	for _, t := range [][]row{rerunRows[:], endedRows[:], waitingRows[:], blockedRows[:], orderlyRows[:]} {
 		all = append(all, t...)
 	}
 	return all

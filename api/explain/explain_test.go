@@ -82,6 +82,13 @@ func ended(s contract.State, r contract.Reason) change {
 	}
 }
 
+// follows lets another run begin in a while.
+func follows(source contract.TaskSource, in time.Duration) change {
+	return func(f *Facts) {
+		f.FollowUp = &contract.FollowUp{After: 1, Source: source, At: ago(-in), Number: 1, Most: 3}
+	}
+}
+
 func ahead(n int) change { return func(f *Facts) { f.Ahead.Value.Jobs = n } }
 
 // waiting adds a unit that waits; "u" is the one that may own the run.
@@ -191,6 +198,8 @@ var situations = []struct {
 	{"nats-away", []change{func(f *Facts) { f.Claim.Fault, f.Stream.Fault, f.Sight.Fault = errSlow, errSlow, errSlow }}, "NATS does not answer, so nothing newer is known", "NATS"},
 
 	// Ended.
+	{"rerun-due", []change{ended(contract.StateFailed, contract.AppExit), follows(contract.FromRerun, 8*time.Minute)}, "The job failed 2m ago because its work ended with exit code 3: the disk was full; run 2 begins by itself in 8m, at 12:08:00 UTC: rerun 1 of at most 3 in a row.", "tallyman requeue"},
+	{"rerun-due", []change{ended(contract.StateFailed, contract.Lost), follows(contract.FromRecovery, -2*time.Minute)}, "The job failed 2m ago because it is gone and nobody can say why: the disk was full; run 2 begins by itself now: recovery 1 of at most 3 in a row.", "scheduler"},
 	{"succeeded", []change{ended(contract.StateSucceeded, "")}, "The job succeeded 2m ago.", ""},
 	{"cancelled", []change{ended(contract.StateCancelled, "")}, "The job was cancelled by request 2m ago, in attempt 1.", "requeue"},
 	{"failed-app-error", []change{ended(contract.StateFailed, contract.AppError)}, "The job failed 2m ago because its work said that it cannot be done: the disk was full.", "payload"},

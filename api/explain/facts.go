@@ -16,7 +16,8 @@ type Facts struct {
 	Attempts []contract.AttemptOf // of every run, in order
 	Message  string               // of the failure of the newest run, in words
 	Task     Task
-	Config   *contract.Queue // nil where the configuration has no such queue any more
+	FollowUp *contract.FollowUp // the run that the job gets by itself; nil where it gets none
+	Config   *contract.Queue    // nil where the configuration has no such queue any more
 
 	Ahead    Answer[Ahead]              // the ledger's jobs before this one
 	SQS      Answer[Counts]             // what the queue holds

@@ -54,6 +54,7 @@ func newDev() *cobra.Command {
 	f.StringVar(&o.Admin, "admin", "127.0.0.1:8081", "where /healthz and /readyz are")
 	f.StringVar(&o.Processor, "processor", "", "the processor's binary (bin/processor, beside this program)")
 	f.Float64Var(&o.BackoffScale, "backoff-scale", 0.1, "Kubernetes waits 10 s, 20 s, ... before a retry; this share of it")
+	f.Uint64Var(&o.AcceptGapsTo, "accept-gaps-to", 0, "the sequence up to which it is known that nothing was lost by missing ones (docs/runbook.md)")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	f.BoolVar(&showDemo, "demo", false, "submit three jobs and show them")
 	f.BoolVar(&demoOnce, "once", false, "as --demo, and exit: 0 when all of them ended as they must and the ledger balances, else 1")

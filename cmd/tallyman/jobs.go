@@ -31,6 +31,15 @@ type job struct {
 	Submitter   string          `json:"submitter"`
 	Result      json.RawMessage `json:"result"`
 	Attempts    []attempt       `json:"attempts"`
+	Rerun       *rerun          `json:"rerun"`
+}
+
+type rerun struct {
+	Run    int                 `json:"run"`
+	At     contract.Time       `json:"at"`
+	Source contract.TaskSource `json:"source"`
+	Number int                 `json:"number"`
+	Most   int                 `json:"most"`
 }
 
 type attempt struct {
@@ -84,6 +93,9 @@ func writeJob(w io.Writer, j *job) error {
 	fmt.Fprintf(w, "submitted  %s by %s\n", j.SubmittedAt, j.Submitter)
 	if !j.EndedAt.IsZero() {
 		fmt.Fprintf(w, "ended      %s, after %.1fs\n", j.EndedAt, j.EndedAt.Sub(j.SubmittedAt.Time).Seconds())
+	}
+	if r := j.Rerun; r != nil {
+		fmt.Fprintf(w, "rerun      run %d, not before %s (%s %d of %d)\n", r.Run, r.At, r.Source, r.Number, r.Most)
 	}
 	if len(j.Attempts) > 0 {
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -184,7 +196,7 @@ func writeJobs(w io.Writer, jobs []job) error {
 
 func newCancel(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB", Short: "Cancel a job, queued or running", Args: cobra.ExactArgs(1),
+		Use: "cancel JOB", Short: "Cancel a job, queued or running, or the rerun of a failed one", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.show(cmd, http.MethodDelete, "/jobs/"+url.PathEscape(args[0]), func(w io.Writer, b []byte) error {
 				var a struct {

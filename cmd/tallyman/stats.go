@@ -158,5 +158,9 @@ func balancedWord(st *contract.Stats) string {
 		return "balanced"
 	}
 	b := st.Balance
-	return fmt.Sprintf("NOT BALANCED (orphans %d, off %d, gap %v)", b.Orphans, b.Off, b.Gap)
+	gap := "none"
+	if b.Gap {
+		gap = fmt.Sprintf("%d events of %d to %d, see the runbook", b.Missing, b.GapAt, b.GapTo)
+	}
+	return fmt.Sprintf("NOT BALANCED (orphans %d, off %d, gap: %s)", b.Orphans, b.Off, gap)
 }

@@ -112,9 +112,10 @@ func (l *look) unbalanced() []suspicion {
 	if b.Gap {
 		return []suspicion{{finding: contract.Finding{
 			Kind: contract.LedgerGap, Key: contract.StreamEvents, Seq: b.GapAt,
-			Says: fmt.Sprintf("the stream lost events from %d on before they were counted", b.GapAt),
+			Says: fmt.Sprintf("the stream has no event for %d sequences of %d to %d, and none of them was counted", b.Missing, b.GapAt, b.GapTo),
 			Do: "bridges have said again what claims hold; what is missing still is named job by job. Give the stream more room " +
-				"(nats stream edit " + contract.StreamEvents + ") if it was full",
+				"(nats stream edit " + contract.StreamEvents + ") if it was full. Where nothing was in them (docs/runbook.md), " +
+				fmt.Sprintf("start the aggregators with --accept-gaps-to %d", b.GapTo),
 		}}}
 	}
 	return []suspicion{{finding: contract.Finding{

@@ -30,6 +30,7 @@ type Options struct {
 	Paused       bool    // no units are made, as with KEDA's annotation `paused`
 	Log          *slog.Logger
 
+	AcceptGapsTo  uint64           // the aggregator's
 	AcceptedAfter time.Duration    // after which a task that SQS has not taken is sent again; 0: as on a cluster
 	Faults        *sqslocal.Faults // nil outside of tests
 }

@@ -128,6 +128,7 @@ func (w *world) env(config string) []string {
 func (w *world) aggregator(context.Context) error {
 	a, err := aggregator.New(aggregator.Options{
 		Events: w.p.stream, Bucket: w.jobs, Lease: w.p.stream.Lease(contract.LeaseLedger, program.Holder()), Log: w.p.log,
+		AcceptGapsTo: w.o.AcceptGapsTo,
 	})
 	if err != nil {
 		return err

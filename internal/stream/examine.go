@@ -34,7 +34,7 @@ type Examined struct {
 	Messages uint64
 	Bytes    uint64
 	Written  uint64 // messages that it ever took
-	Most     int64 // bytes that it may hold; -1: as much as the server has
+	Most     int64  // bytes that it may hold; -1: as much as the server has
 	Replicas int
 	Current  int       // replicas that are not behind, the leader too
 	Now      time.Time // the server's clock, when it answered

@@ -38,6 +38,11 @@ func (s *Stream) Page(ctx context.Context, from uint64, limit int) ([]Stored, er
 	return s.page(ctx, pageRequest{Seq: max(from, 1), Batch: min(limit, MaxPage)})
 }
 
+// PageOf is Page of the events of one kind.
+func (s *Stream) PageOf(ctx context.Context, kind contract.Kind, from uint64, limit int) ([]Stored, error) {
+	return s.page(ctx, pageRequest{Seq: max(from, 1), Batch: min(limit, MaxPage), NextBy: contract.StoredOfKind(kind)})
+}
+
 // Since gives the sequence of the first event that was stored at a moment or later; ErrNotFound where all
 // are older.
 func (s *Stream) Since(ctx context.Context, at time.Time) (uint64, error) {
@@ -54,7 +59,9 @@ func (s *Stream) Since(ctx context.Context, at time.Time) (uint64, error) {
 func (s *Stream) page(ctx context.Context, r pageRequest) ([]Stored, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	r.NextBy, r.MaxBytes = ">", pageBytes
+	if r.MaxBytes = pageBytes; r.NextBy == "" {
+		r.NextBy = ">"
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

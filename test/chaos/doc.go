@@ -13,7 +13,10 @@
 //	part_linux_test.go     the programs that this binary is itself: NATS, SQS, and Kubernetes with the bridge
 //	pairs_linux_test.go    two of each, one of them killed after the other
 //	lease_linux_test.go    the Leases by which bridges lead
+//	audit_linux_test.go    what Tallyman's own audit must say of it: nothing
+//	gap_linux_test.go      a sequence that was never written
 //	trim_linux_test.go     the stream, cut as its limits cut it
+//	clock_linux_amd64_test.go  the clock of a program, which may be stepped
 //	link_linux_test.go     the wire between two programs, which may be slow, lossy or cut
 //
 // Two worlds share nothing: each has an address of its own on the loopback, and a folder of its own.

@@ -69,7 +69,14 @@ func TestTheOracleFinds(t *testing.T) {
 		t.Fatalf("all went well, and it says %q", found)
 	}
 	for fault, change := range map[string]func(*told){
-		"has not ended":                func(w *told) { w.job.Runs[0].Outcome = contract.OutcomeNone },
+		"has not ended": func(w *told) { w.job.Runs[0].Outcome = contract.OutcomeNone },
+		"a successor that nobody": func(w *told) {
+			w.promise.again, w.job.Run = true, 2
+			w.job.Runs = append(w.job.Runs, runOfJob{Run: 2, Outcome: contract.OutcomeSucceeded})
+		},
+		"and no other follows": func(w *told) {
+			w.promise.again, w.job.State, w.job.Runs[0].Outcome = true, contract.StateFailed, contract.OutcomeFailed
+		},
 		"2 were granted":               func(w *told) { w.promise.runs = 2 },
 		"has 2 owners":                 func(w *told) { w.job.Attempts[1].Unit = "another" },
 		"2 attempts succeeded":         func(w *told) { w.job.Attempts[0].Ending = contract.EndingSucceeded },

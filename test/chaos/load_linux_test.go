@@ -22,6 +22,7 @@ type promise struct {
 	words  string       // what its attempts do
 	runs   int          // the first, and each requeue that was granted
 	barred map[int]bool // runs of which it was told that they were cancelled before anybody had them
+	again  bool         // it is of the type that is run again by itself
 	tried  bool         // somebody asked to cancel it, whatever the answer
 }
 
@@ -78,7 +79,7 @@ func (l *load) before(ctx context.Context, n int) {
 			l.w.t.Errorf("job %d before the load: %d %s: %v", i, status, b, err)
 			return
 		}
-		l.add(got.JobID, "ok")
+		l.add(got.JobID, "ok", false)
 	}
 	l.rest()
 }
@@ -105,10 +106,10 @@ func (l *load) pick(r *rand.Rand, newest int) *promise {
 	return all[r.IntN(len(all))]
 }
 
-func (l *load) add(id, words string) {
+func (l *load) add(id, words string, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.promises = append(l.promises, &promise{id: id, words: words, runs: 1, barred: make(map[int]bool)})
+	l.promises = append(l.promises, &promise{id: id, words: words, runs: 1, again: again, barred: make(map[int]bool)})
 }
 
 var errOdd = errors.New("not an answer that a client may get")
@@ -160,8 +161,9 @@ func (l *load) insist(ctx context.Context, method, path, body string, header htt
 }
 
 func (l *load) post(ctx context.Context, n int, r *rand.Rand) error {
-	words := jobs[r.IntN(len(jobs))]
-	body := fmt.Sprintf(`{"type":"work","timeoutSeconds":2,"payload":%q}`, words)
+	words, again := jobs[r.IntN(len(jobs))], r.IntN(4) == 0
+	jobType := map[bool]string{false: "work", true: "again"}[again]
+	body := fmt.Sprintf(`{"type":%q,"timeoutSeconds":2,"payload":%q}`, jobType, words)
 	header := http.Header{"Idempotency-Key": {fmt.Sprint("wish-", n)}}
 	if r.IntN(5) == 0 { // twice at once
 		twin := header.Clone()
@@ -175,7 +177,7 @@ func (l *load) post(ctx context.Context, n int, r *rand.Rand) error {
 	if err := json.Unmarshal(b, &got); err != nil || status != http.StatusAccepted {
 		return fmt.Errorf("POST /jobs: %d %s: %w", status, b, errOdd)
 	}
-	l.add(got.JobID, words)
+	l.add(got.JobID, words, again)
 	return nil
 }
 
@@ -196,7 +198,7 @@ func (l *load) mail(ctx context.Context, r *rand.Rand) error {
 		l.mu.Unlock()
 		return nil
 	}
-	l.add(contract.ForeignID(contract.DefaultQueue, got.MessageID), words)
+	l.add(contract.ForeignID(contract.DefaultQueue, got.MessageID), words, false)
 	return nil
 }
 
@@ -218,12 +220,13 @@ func (l *load) cancel(ctx context.Context, p *promise) error {
 	}
 	var got struct {
 		Run             int
+		State           contract.State
 		CancelRequested bool
 	}
 	if err := json.Unmarshal(b, &got); err != nil {
 		return err
 	}
-	if !got.CancelRequested {
+	if !got.CancelRequested && got.State == contract.StateCancelled { // what has failed gets no further run, and stays it
 		p.barred[got.Run] = true
 	}
 	return nil

@@ -20,6 +20,7 @@ type job struct {
 	Runs     []runOfJob
 	Attempts []attempt
 	EndedAt  time.Time
+	Rerun    *struct{ Run int } // that it gets by itself
 }
 
 type runOfJob struct {
@@ -43,6 +44,7 @@ type oracle struct {
 	found []string
 
 	expected contract.Sum
+	types    map[bool]*contract.Sum // of those that run again by themselves, and of the others
 }
 
 func (o *oracle) fault(format string, args ...any) {
@@ -82,13 +84,17 @@ func imbalance(s *contract.Stats) string {
 }
 
 func (o *oracle) judgeJob(p *promise, j *job) {
-	if j.Run != p.runs || len(j.Runs) != p.runs {
+	if p.again {
+		o.judgeReruns(p, j)
+	} else if j.Run != p.runs || len(j.Runs) != p.runs {
 		o.fault("job %s (%s) has run %d of %d, %d were granted", p.id, p.words, j.Run, len(j.Runs), p.runs)
 	}
 	traces := o.traces(p)
-	sums := &o.expected
-	sums.Jobs.Submitted++
-	*sums.Jobs.Of(j.State)++
+	sums := o.sums(p)
+	for _, s := range sums {
+		s.Jobs.Submitted++
+		*s.Jobs.Of(j.State)++
+	}
 	for _, r := range j.Runs {
 		var tries []attempt
 		for _, a := range j.Attempts {
@@ -96,14 +102,46 @@ func (o *oracle) judgeJob(p *promise, j *job) {
 				tries = append(tries, a)
 			}
 		}
-		o.count(r, tries)
+		for _, s := range sums {
+			count(s, r, tries)
+		}
 		o.judgeRun(p, r, tries, traces)
 	}
 }
 
+// sums are those that a job counts in.
+func (o *oracle) sums(p *promise) []*contract.Sum {
+	if o.types == nil {
+		o.types = map[bool]*contract.Sum{false: {}, true: {}}
+	}
+	return []*contract.Sum{&o.expected, o.types[p.again]}
+}
+
+// judgeReruns holds the runs of a job to what makes one: a person's wish, or a failure of the run before that is
+// not the last of so many in a row. After a cancel there may be fewer.
+func (o *oracle) judgeReruns(p *promise, j *job) {
+	if j.Run < p.runs || len(j.Runs) != j.Run {
+		o.fault("job %s (%s) has run %d of %d, %d were granted", p.id, p.words, j.Run, len(j.Runs), p.runs)
+	}
+	failures := 0 // in a row
+	for i, r := range j.Runs {
+		if failures++; r.Outcome != contract.OutcomeFailed {
+			failures = 0
+		}
+		follows, asked := i+1 < len(j.Runs), i+1 < p.runs
+		due := failures > 0 && failures <= reruns && r.Reason != contract.AppError
+		switch {
+		case follows && !asked && !due:
+			o.fault("run %d of job %s (%s) has a successor that nobody asked for: %+v", r.Run, p.id, p.words, j.Runs)
+		case !follows && due && !p.tried:
+			o.fault("run %d of job %s (%s) failed, and no other follows: %+v", r.Run, p.id, p.words, j.Runs)
+		}
+	}
+}
+
 // count adds a run to what the stats must say.
-func (o *oracle) count(r runOfJob, tries []attempt) {
-	s, failed := &o.expected, 0
+func count(s *contract.Sum, r runOfJob, tries []attempt) {
+	failed := 0
 	for _, a := range tries {
 		s.Attempts.Total++
 		if a.Attempt > 1 {
@@ -205,10 +243,16 @@ func (o *oracle) judgeBooks(s contract.Stats) {
 	if d := cmp.Diff(o.expected, got); d != "" {
 		o.fault("the stats are not what the jobs add up to (-jobs +stats):\n%s", d)
 	}
-	for name, sum := range map[string]contract.Sum{"queue": s.ByQueue[contract.DefaultQueue], "type": s.ByType["work"]} {
-		sum.Failures = nil
-		if d := cmp.Diff(o.expected, sum); d != "" && o.expected.Jobs.Submitted > 0 {
-			o.fault("the %s's stats are not what the jobs add up to (-jobs +stats):\n%s", name, d)
+	for _, part := range []struct {
+		name      string
+		got, want contract.Sum
+	}{
+		{"queue", s.ByQueue[contract.DefaultQueue], o.expected},
+		{"type", s.ByType["work"], *o.types[false]}, {"type", s.ByType["again"], *o.types[true]},
+	} {
+		part.got.Failures = nil
+		if d := cmp.Diff(part.want, part.got); d != "" && part.want.Jobs.Submitted > 0 {
+			o.fault("the %s's stats are not what the jobs add up to (-jobs +stats):\n%s", part.name, d)
 		}
 	}
 }

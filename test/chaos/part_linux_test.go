@@ -78,6 +78,8 @@ func (p *part) run(ctx context.Context, log *slog.Logger) error {
 		return p.sqs(ctx, log)
 	case "kube":
 		return p.kube(ctx, log)
+	case "clock": // whenever it is told anything, it tells its time
+		return obey(func(orders) { fmt.Println(time.Now().UnixMilli()) })
 	}
 	return fmt.Errorf("no part %q", p.Name)
 }

@@ -62,7 +62,7 @@ var kinds = []struct {
 	{"kill", programs}, {"kill", programs}, {"stop", programs}, {"pause", programs}, {"pause", programs}, {"link", wires}, {"link", wires}, {"link", wires},
 	{"pod", []string{"claim", "run", "any", "stop"}}, {"pod", []string{"claim", "run", "any", "stop"}},
 	{"sqs", []string{"sqs"}}, {"sqs", []string{"sqs"}}, {"disk", []string{"nats", "sqs"}},
-	{"clock", []string{"sqs", "kube"}}, {"trim", []string{"nats"}},
+	{"clock", append([]string{"sqs", "kube"}, mains...)}, {"clock", append([]string{"sqs", "kube"}, mains...)}, {"trim", []string{"nats"}},
 }
 
 // newPlan makes the plan that follows from a seed.

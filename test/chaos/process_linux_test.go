@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,9 +44,11 @@ type process struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
 	exited chan struct{}
-	orders orders // what it is told when it starts
-	down   bool   // on purpose
-	over   bool   // the world is coming to its end
+	orders orders        // what it is told when it starts
+	off    time.Duration // what its clock is off by, in whole seconds
+	clock  int64         // where those stand in its memory
+	down   bool          // on purpose
+	over   bool          // the world is coming to its end
 }
 
 // retirement is how long a program may take to end.
@@ -78,7 +81,11 @@ func (p *process) begin() {
 	in, err := cmd.StdinPipe()
 	if err == nil {
 		started := make(chan error)
-		forks() <- func() { started <- cmd.Start() }
+		forks() <- func() {
+			var err error
+			p.clock, err = startStepped(cmd, p.off)
+			started <- err
+		}
 		err = <-started
 	}
 	if err != nil {
@@ -171,6 +178,23 @@ func (p *process) fill(full bool) {
 	}
 	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil); err != nil && err != unix.ESRCH {
 		p.t.Errorf("limit the files of %s: %v", p.name, err)
+	}
+}
+
+// step puts its clock wrong, for this life and those that follow.
+func (p *process) step(by time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.off += by.Round(time.Second)
+	if p.cmd == nil {
+		return
+	}
+	if err := step(p.cmd.Process.Pid, p.clock, p.off); err != nil && !errors.Is(err, syscall.ESRCH) && !errors.Is(err, os.ErrNotExist) {
+		select {
+		case <-p.exited:
+		default:
+			p.t.Errorf("step the clock of %s: %v", p.name, err)
+		}
 	}
 }
 

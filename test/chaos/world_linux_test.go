@@ -116,7 +116,10 @@ func (w *world) at(program string) string { return fmt.Sprintf("%s:%d", w.ip, po
 // over is where somebody reaches somebody else.
 func (w *world) over(wire string) string { return w.links[wire].listener.Addr().String() }
 
-// work is the only type of job: each attempt takes the word of its number from the payload, or the last.
+// reruns in a row is what a job of the type "again" gets.
+const reruns = 2
+
+// work is what jobs of both types do: each attempt takes the word of its number from the payload, or the last.
 // It leaves a line when it begins and when it comes to its end, and holds a lock that two attempts cannot
 // both have: the kernel gives it back when the last process that has it is gone.
 const work = `exec 9>>"$1/$TALLYMAN_JOB_ID.lock"
@@ -142,7 +145,12 @@ func (w *world) configure() {
 	w.config = contract.Config{Queues: []contract.Queue{{
 		Name: contract.DefaultQueue, URL: w.queueURL, DeadLetter: w.queueURL + "-dead", Max: 4,
 		Timeout: contract.Duration(time.Minute), Visibility: contract.Duration(3 * time.Second), Retention: contract.DefaultRetention,
-		Types: []contract.JobType{{Name: "work", Command: []string{"sh", "-c", work, "sh", w.traces()}}},
+		Types: []contract.JobType{
+			{Name: "work", Command: []string{"sh", "-c", work, "sh", w.traces()}},
+			{Name: "again", Command: []string{"sh", "-c", work, "sh", w.traces()}, Reruns: &contract.Reruns{
+				Max: reruns, Delay: contract.Duration(time.Second), MaxDelay: contract.Duration(time.Second),
+			}},
+		},
 	}}}
 	b, err := json.Marshal(w.config)
 	if err != nil {
@@ -325,7 +333,11 @@ func (w *world) befall(f fault, pick uint64) (mend func()) {
 		p.fill(true)
 		return func() { p.fill(false) }
 	case "clock":
-		p.order(func(o *orders) { o.Clock += f.off })
+		if slices.Contains(mains, f.whom) {
+			p.step(f.off)
+		} else {
+			p.order(func(o *orders) { o.Clock += f.off })
+		}
 		return func() {} // it stays wrong
 	case "sqs":
 		p.order(func(o *orders) { o.Faults = f.sqs })

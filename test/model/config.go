@@ -52,7 +52,7 @@ type config struct {
 	units   int
 	backoff int  // failures before the last
 	foreign bool // job A comes past the api
-	reruns  bool // the scheduler runs again what was lost
+	reruns  bool // the scheduler runs again what failed
 	budget  [faultKinds]uint8
 	planted plant
 	most    int // states

@@ -137,7 +137,7 @@ func (t *turn) expiries() {
 	t.killScheduler("scheduler is killed while it ends what is too old", at)
 }
 
-// reruns follow a run that was lost, where the configuration asks for that.
+// reruns follow a run that failed, where the configuration asks for that.
 func (t *turn) reruns() {
 	s := t.was
 	at := func(s *state) *actor { return &s.rerunner }
@@ -151,8 +151,8 @@ func (t *turn) reruns() {
 		if !t.c.reruns || n < 0 || run(n).number() == runsOfJob || t.phaseOf(s, j) != isFailed {
 			continue
 		}
-		if r := run(n); s.events[r].has(runLost) && s.runs[r].next != none {
-			t.do("the world", "a run was lost, and its queue asks for another", ofRun(r), func(s *state) { s.rerunner = actor{1, uint8(r)} })
+		if r := run(n); s.runs[r].next != none {
+			t.do("scheduler.look", "a run failed, and its type or queue asks for another", ofRun(r), func(s *state) { s.rerunner = actor{1, uint8(r)} })
 		}
 	}
 }

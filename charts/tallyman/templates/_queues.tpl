@@ -43,7 +43,7 @@ follow. Every template that speaks of queues reads this and nothing else.
 {{- define "tallyman.config" -}}
 {{- $queues := list -}}
 {{- range . -}}
-{{- $queues = append $queues (pick . "name" "url" "deadLetter" "image" "max" "timeout" "visibility" "retention" "defaultType" "types") -}}
+{{- $queues = append $queues (pick . "name" "url" "deadLetter" "image" "max" "timeout" "visibility" "retention" "defaultType" "onLost" "types") -}}
 {{- end -}}
 {{- dict "queues" $queues | toPrettyJson -}}
 {{- end -}}

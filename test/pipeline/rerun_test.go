@@ -1,0 +1,70 @@
+package pipeline
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tallyman/contract"
+)
+
+// An outage that outlasts a run's attempts is what `reruns` are for: the job fails, says when it goes on, and
+// succeeds once what it needs is back. One that a person cancels stays failed, and one that no retry mends too.
+func TestRerunsOutlastAnOutage(t *testing.T) {
+	t.Parallel()
+	needed := filepath.Join(t.TempDir(), "needed")
+	w := start(t, func(o *optionsOfDev) {
+		q := &o.Config.Queues[0]
+		soon, late := contract.Duration(time.Second), contract.Duration(time.Hour)
+		q.Types = append(q.Types, shell("needs", "test -e "+needed), shell("late", "exit 3"), shell("hopeless", "exit 65"))
+		for i, r := range []*contract.Reruns{{Max: 50, Delay: soon, MaxDelay: soon}, {Max: 1, Delay: late, MaxDelay: late}, {Max: 1, Delay: soon, MaxDelay: soon}} {
+			q.Types[len(q.Types)-3+i].Reruns = r
+		}
+	})
+	needs, late, hopeless := w.post("needs", `{}`), w.post("late", `{}`), w.post("hopeless", `{}`)
+	w.comesTo(late, "rerun-due", "run 2 begins by itself in ", "rerun 1 of at most 1 in a row")
+	if status, b := w.do(http.MethodDelete, "/jobs/"+late, ""); status != http.StatusAccepted {
+		t.Errorf("DELETE of a job whose rerun is due: %d %s", status, b)
+	}
+	w.comesTo(late, "failed-app-exit")
+	w.comesTo(hopeless, "failed-app-error")
+	until(w, "a second run", func() job { return w.get(needs) }, func(j job) bool { return j.Run > 1 })
+	if err := os.WriteFile(needed, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := until(w, "a success", func() job { return w.get(needs) }, func(j job) bool { return j.State == contract.StateSucceeded })
+	s := w.atRest(3)
+	w.balanced(s)
+	if len(j.Attempts) != 3*(j.Run-1)+1 || s.SucceedJob != 1 || s.FailedJob-s.JobRetry != j.Run+1 { // runs that failed
+		t.Errorf("run %d with %d attempts; succeedJob %d, failedJob %d, jobRetry %d", j.Run, len(j.Attempts), s.SucceedJob, s.FailedJob, s.JobRetry)
+	}
+}
+
+// A run whose Kubernetes Job went away behind everybody's back runs again, where its queue asks for that.
+func TestALostRunIsRecovered(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, dir, "config.yaml", `queues:
+- name: default
+  onLost: rerun
+  types: [{name: first, command: [sh, -c, 'if [ "$TALLYMAN_RUN" = 1 ]; then exec sleep 600; fi']}]
+`)
+	p := newProgram(t, "--config", filepath.Join(dir, "config.yaml"))
+	p.start()
+	id := p.world().post("first", `{}`)
+	until(p.world(), "its work", func() job { return p.world().get(id) }, func(j job) bool { return len(j.Attempts) > 0 && !j.Attempts[0].StartedAt.IsZero() })
+	p.kill()
+	for _, unit := range p.unitsMade() {
+		if err := os.Remove(unit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.start()
+	j := until(p.world(), "a success", func() job { return p.world().get(id) }, func(j job) bool { return j.State == contract.StateSucceeded })
+	if j.Run != 2 || len(j.Attempts) != 2 || j.Attempts[0].Unit == j.Attempts[1].Unit {
+		t.Errorf("%+v", j)
+	}
+	p.world().balanced(p.world().atRest(1))
+}
