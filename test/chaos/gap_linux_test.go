@@ -13,7 +13,7 @@ import (
 // takes a person's word that nothing was in it.
 func TestANumberThatWasNeverWrittenIsAGapUntilAPersonKnows(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, false)
 	l := &load{w: w}
 	w.processes["nats"].fill(true)
 	w.await("a post that is refused", func() error {
