@@ -90,7 +90,7 @@ func (p *pair) post(ctx context.Context, n int, words string) (id string) {
 		_, status, b, err := p.either(ctx, turn, http.MethodPost, "/jobs", body, header)
 		var got struct{ JobID string }
 		if err == nil && status == http.StatusAccepted && json.Unmarshal(b, &got) == nil {
-			p.add(got.JobID, words)
+			p.add(got.JobID, words, false)
 			return got.JobID
 		}
 		if err == nil && status != http.StatusServiceUnavailable {
