@@ -103,12 +103,13 @@ func redacted(addresses string) string {
 // Close ends the connection at once; every publish that was acknowledged is safe already.
 func (s *Stream) Close() { s.nc.Close() }
 
-// Ready asks the server a question, and says what is wrong where no answer comes.
+// Ready tells what is wrong where NATS does not answer, or answers and stores nothing, as after its disk was
+// full. A stream that nobody has made yet is no fault of NATS.
 func (s *Stream) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
-	if err := s.nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("NATS does not answer: %w: %w", ErrUnavailable, err)
+	if _, err := s.Info(ctx); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("NATS does not answer, or cannot store: %w", err)
 	}
 	return nil
 }
