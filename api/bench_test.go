@@ -5,13 +5,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+
+	"tallyman/contract"
 )
 
 // BenchmarkStats compares GET /jobs/stats with the least that Fiber can do, in turns within one run, so
@@ -106,4 +110,36 @@ func BenchmarkBatch(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N*maxBatch)/b.Elapsed().Seconds(), "jobs/s")
+}
+
+// BenchmarkIndexFill puts many documents into an index as at a start, in no order.
+func BenchmarkIndexFill(b *testing.B) {
+	const jobs = 200_000
+	padding := strings.Repeat("x", 600)
+	for b.Loop() {
+		x, err := openIndex(filepath.Join(b.TempDir(), "index.db"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		batch := make([]change, 0, maxApply)
+		for n := range jobs {
+			job := contract.Job{
+				JobID: contract.KeyID("bench", strconv.Itoa(n)), State: contract.StateSucceeded, Queue: "default", Type: "probe",
+				SubmittedAt: contract.AtMilli(int64(1 + n)), UpdatedAt: contract.AtMilli(int64(1 + n)),
+			}
+			doc := []byte(`{"jobId":"` + job.JobID + `","padding":"` + padding + `"}`)
+			batch = append(batch, change{id: job.JobID, doc: doc, row: row{job.State, job.Queue, job.Type, job.SubmittedAt, job.UpdatedAt}})
+			if len(batch) == maxApply {
+				if err := x.apply(b.Context(), batch); err != nil {
+					b.Fatal(err)
+				}
+				batch = batch[:0]
+			}
+		}
+		if err := x.order(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		x.close()
+	}
+	b.ReportMetric(jobs*float64(b.N)/b.Elapsed().Seconds(), "documents/s")
 }

@@ -120,8 +120,10 @@ func (l *ledger) render() {
 	l.answer.Store(newTagged(body))
 }
 
-// write applies changes until ctx ends.
+// write applies changes until ctx ends. While the first of them come nobody reads, so what lists are read by is
+// made behind them, and what is retired waits for it.
 func (l *ledger) write(ctx context.Context, changes <-chan change) error {
+	loaded, before := false, int64(0)
 	for {
 		batch, mark, err := gather(ctx, changes)
 		if err != nil {
@@ -130,8 +132,20 @@ func (l *ledger) write(ctx context.Context, changes <-chan change) error {
 		if err := l.apply(ctx, batch); err != nil {
 			return err
 		}
-		if err := l.retire(ctx, mark.before); err != nil {
-			return err
+		if mark.before > 0 {
+			before = mark.before
+		}
+		if mark.loaded {
+			if err := l.index.order(ctx); err != nil {
+				return err
+			}
+			loaded = true
+		}
+		if loaded && before > 0 {
+			if err := l.retire(ctx, before); err != nil {
+				return err
+			}
+			before = 0
 		}
 		if mark.loaded {
 			close(l.loaded)
@@ -191,9 +205,6 @@ func (l *ledger) apply(ctx context.Context, batch []change) error {
 // retire drops what the bucket says is gone. The marker of each is kept for an hour only, and this process may
 // have been away for longer, so what is gone is told by the state and not by the marker alone.
 func (l *ledger) retire(ctx context.Context, before int64) error {
-	if before == 0 {
-		return nil
-	}
 	gone, err := l.index.retire(ctx, before)
 	for _, id := range gone {
 		l.hot.remove(id)
