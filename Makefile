@@ -50,8 +50,8 @@ chaos: ## Let random faults loose on the real programs (SEEDS=200; SEED=n, the o
 	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') $(if $(SEEDS),TALLYMAN_CHAOS_SEEDS='$(SEEDS)') \
 	  go test -count=1 -timeout 0 -v -parallel $(or $(PARALLEL),4) -run TestChaos ./test/chaos
 
-model: ## Explore the protocol's model in the large (minutes, and gigabytes)
-	@TALLYMAN_MODEL=long go test -count=1 -timeout 2h -v -run TestNothingGoesWrong ./test/model
+model: ## Explore the protocol's model in the large (some minutes, and 4 GB)
+	@TALLYMAN_MODEL=long go test -count=1 -timeout 30m -v -run TestNothingGoesWrong ./test/model
 
 e2e: ## The tests on a real Kubernetes, made from nothing and gone afterwards (Linux, root; RUN=name for one)
 	@test/cluster/run e2e '$(value RUN)'

@@ -2,11 +2,13 @@ package stream_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tallyman/contract"
 	"tallyman/internal/stream"
 	"tallyman/internal/testenv"
 )
@@ -57,5 +59,33 @@ func TestPageIsWhatFollowGives(t *testing.T) {
 	}
 	if _, err := s.Since(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, stream.ErrNotFound) {
 		t.Errorf("the future: %v", err)
+	}
+}
+
+// A page of one kind jumps over all others, and begins where it is asked to.
+func TestPageOfOneKind(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	for n := range 6 {
+		e := event(t, n)
+		if n%2 == 1 {
+			e.Kind, e.Task, e.Reason = contract.Failed, nil, contract.Lost
+		}
+		if _, err := s.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from, want := range map[uint64][]uint64{0: {2, 4}, 3: {4, 6}, 5: {6}, 7: nil} {
+		page, err := s.PageOf(t.Context(), contract.Failed, from, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []uint64
+		for _, st := range page {
+			got = append(got, st.Seq)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("from %d: %v, want %v", from, got, want)
+		}
 	}
 }
