@@ -55,7 +55,7 @@ func packages(ctx context.Context, t *figures.Table) error {
 	}
 	t.Add("aggregator: committed", m["events/s"], "events/s", m["bare-events/s"], figures.AtLeast(60_000))
 	t.Add("aggregator: beside a bare ordered consume", m["events/s"], "events/s", m["bare-events/s"], figures.RatioAtLeast(0.1))
-	if m, err = goBench(ctx, "aggregator", "BenchmarkRecovery", "1x"); err != nil {
+	if m, err = goBench(ctx, "aggregator", "BenchmarkRecovery", "3x"); err != nil {
 		return err
 	}
 	t.Add("aggregator: 1M events replayed", m["replay-s"], "s", 0, figures.AtMost(8))
