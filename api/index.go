@@ -11,6 +11,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"tallyman/contract"
+	"tallyman/internal/stream"
 )
 
 // index holds the documents where they can be searched. It is disposable: the bucket is the truth, so the
@@ -96,15 +97,15 @@ func (x *index) close() {
 	}
 }
 
-// change is a document as the bucket now has it; nil where it is gone. One without an id is a mark: all that
-// was there has been handed over, or no job that ended before a moment is there any more.
+// change is a document as the bucket now has it; nil where it is gone. One without an id is one of the others.
 type change struct {
 	id  string
 	doc []byte
 	row row
 
-	loaded bool
-	before int64 // milliseconds
+	book   *stream.Entry
+	stats  []byte // of a commit, behind all of its documents and books
+	loaded bool   // all that was there has been handed over
 }
 
 // row is what documents are found by.

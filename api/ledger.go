@@ -75,17 +75,9 @@ func (l *ledger) run(ctx context.Context, bucket Watcher) error {
 func (l *ledger) take(e stream.Entry, hand func(change) error) error {
 	switch {
 	case e.Key == contract.KeyStats && !e.Deleted:
-		if err := l.books.show(e.Value); err != nil {
-			l.log.Error("stats cannot be read", "error", err)
-			return nil
-		}
-		l.render()
-		return hand(change{before: l.books.keptSince()})
+		return hand(change{stats: e.Value})
 	case isBook(e.Key):
-		if err := l.books.take(e); err != nil {
-			l.log.Error("book cannot be read", "error", err)
-		}
-		return nil
+		return hand(change{book: &e})
 	}
 	id, ok := contract.JobIDOfKey(e.Key)
 	if !ok {
@@ -120,8 +112,9 @@ func (l *ledger) render() {
 	l.answer.Store(newTagged(body))
 }
 
-// write applies changes until ctx ends. While the first of them come nobody reads, so what lists are read by is
-// made behind them, and what is retired waits for it.
+// write applies changes until ctx ends. The stats of a commit are shown behind its documents, so nobody who has
+// seen a job counted is then told of an older state of it. While the first of them come nobody reads, so what
+// lists are read by is made behind them, and what is retired waits for it.
 func (l *ledger) write(ctx context.Context, changes <-chan change) error {
 	loaded, before := false, int64(0)
 	for {
@@ -132,10 +125,15 @@ func (l *ledger) write(ctx context.Context, changes <-chan change) error {
 		if err := l.apply(ctx, batch); err != nil {
 			return err
 		}
-		if mark.before > 0 {
-			before = mark.before
-		}
-		if mark.loaded {
+		switch {
+		case mark.book != nil:
+			if err := l.books.take(*mark.book); err != nil {
+				l.log.Error("book cannot be read", "error", err)
+			}
+		case mark.stats != nil:
+			l.show(mark.stats)
+			before = l.books.keptSince()
+		case mark.loaded:
 			if err := l.index.order(ctx); err != nil {
 				return err
 			}
@@ -153,8 +151,16 @@ func (l *ledger) write(ctx context.Context, changes <-chan change) error {
 	}
 }
 
+func (l *ledger) show(stats []byte) {
+	if err := l.books.show(stats); err != nil {
+		l.log.Error("stats cannot be read", "error", err)
+		return
+	}
+	l.render()
+}
+
 // gather waits for one change and takes those that wait behind it. Of several of one document the last
-// stands. A mark ends them.
+// stands. What is no document ends them.
 func gather(ctx context.Context, changes <-chan change) (batch []change, mark change, err error) {
 	at := make(map[string]int)
 	for len(batch) < maxApply {

@@ -70,3 +70,40 @@ func TestLedgerReadsTheBucket(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever sees a job counted must not be told of an older state of it: the books wait for the documents.
+func TestStatsAreShownBehindTheirDocuments(t *testing.T) {
+	t.Parallel()
+	x, err := openIndex("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	l := newLedger(slog.New(slog.DiscardHandler), x, newBells())
+	changes := make(chan change, 10)
+	hand := func(c change) error { changes <- c; return nil }
+	for _, e := range []stream.Entry{
+		{Key: contract.JobKey(noJob), Value: []byte(`{"v":1,"jobId":"` + noJob + `","state":"succeeded","submittedAt":"2026-01-01T00:00:00.000Z"}`)},
+		{Key: contract.KeyStats, Value: []byte(`{"succeedJob":1,"asOf":{"seq":7,"time":"2026-01-01T00:00:00.000Z"}}`)},
+	} {
+		if err := l.take(e, hand); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seq := l.books.asOf().Seq; seq != 0 {
+		t.Errorf("the books are shown as of %d, and no document is there", seq)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	changes <- change{loaded: true}
+	go func() { done <- l.write(ctx, changes) }()
+	<-l.loaded
+	job, err := l.job(ctx, noJob)
+	if err != nil || job.State != contract.StateSucceeded || l.books.asOf().Seq != 7 {
+		t.Errorf("%+v, %v, as of %d", job, err, l.books.asOf().Seq)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
