@@ -219,7 +219,15 @@ func (e *Event) writeData(w *writer) {
 
 // DecodeEvent reads a CloudEvent of ours. A kind that is not known has CodeUnknownVersion.
 func DecodeEvent(b []byte) (Event, error) {
-	text, plain, fault := textOf(b, MaxEventBytes)
+	if err := fits(len(b), MaxEventBytes); err != nil {
+		return Event{}, err
+	}
+	return DecodeEventText(string(b))
+}
+
+// DecodeEventText is DecodeEvent for who has it as text: what the event says are parts of it, not copies.
+func DecodeEventText(text string) (Event, error) {
+	plain, fault := checkText(text, MaxEventBytes)
 	if fault != nil {
 		return Event{}, fault
 	}

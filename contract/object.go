@@ -49,17 +49,33 @@ func (o *object) openBoth(b []byte, limit int, inner *object) *Error {
 	return o.split(text, plain, inner)
 }
 
-// textOf checks size and UTF-8, and tells whether the text is plain.
+// textOf copies bytes that are to be read.
 func textOf(b []byte, limit int) (text string, plain bool, err *Error) {
-	if len(b) > limit {
-		return "", false, Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", len(b), limit)
+	if err := fits(len(b), limit); err != nil {
+		return "", false, err
 	}
 	text = string(b)
-	ascii, plain := natureOf(text)
-	if !ascii && !utf8.Valid(b) {
-		return "", false, Errorf(CodeMalformed, "", "not UTF-8")
+	plain, err = checkText(text, limit)
+	return text, plain, err
+}
+
+// checkText checks size and UTF-8, and tells whether the text is plain.
+func checkText(text string, limit int) (plain bool, err *Error) {
+	if err := fits(len(text), limit); err != nil {
+		return false, err
 	}
-	return text, plain, nil
+	ascii, plain := natureOf(text)
+	if !ascii && !utf8.ValidString(text) {
+		return false, Errorf(CodeMalformed, "", "not UTF-8")
+	}
+	return plain, nil
+}
+
+func fits(length, limit int) *Error {
+	if length > limit {
+		return Errorf(CodeTooLarge, "", "%d bytes, at most %d are allowed", length, limit)
+	}
+	return nil
 }
 
 // split cuts JSON into its fields without copying their values. That a text is plain makes it quicker only.
