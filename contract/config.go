@@ -159,8 +159,7 @@ func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...an
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		types[name] = f.Type
 	}
-	for i := range o.count {
-		f := o.at(i)
+	for _, f := range o.fields {
 		if types[f.key] == nil {
 			fault("%s%s: there is no such setting", at, f.key)
 			continue

@@ -227,7 +227,10 @@ func DecodeEvent(b []byte) (Event, error) {
 
 // DecodeEventText is DecodeEvent for who has it as text: what the event says are parts of it, not copies.
 func DecodeEventText(text string) (Event, error) {
-	plain, fault := checkText(text, MaxEventBytes)
+	if err := fits(len(text), MaxEventBytes); err != nil {
+		return Event{}, err
+	}
+	plain, fault := checkText(text)
 	if fault != nil {
 		return Event{}, fault
 	}

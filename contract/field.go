@@ -228,7 +228,7 @@ func (o *object) words(key string, count int, f form) []string {
 	var out []string
 	for i, raw := range list {
 		name := key + "[" + strconv.Itoa(i) + "]"
-		item := object{prefix: o.prefix, near: [24]field{{name, string(raw)}}, count: 1, known: bitOf(name), err: o.err}
+		item := object{prefix: o.prefix, fields: []field{{name, string(raw)}}, known: bitOf(name), err: o.err}
 		out = append(out, item.word(name, true, f))
 		o.err = item.err
 	}

@@ -10,8 +10,9 @@ const (
 	MaxDepth  = 512 // levels of nesting in a message, its payload included
 	MaxFields = 128 // fields of one object of ours
 
-	maxWord    = 4096 // bytes of a string whose form is then checked
-	maxVersion = 1<<31 - 1
+	usualFields = 24   // most objects of ours have no more
+	maxWord     = 4096 // bytes of a string whose form is then checked
+	maxVersion  = 1<<31 - 1
 )
 
 // object reads the fields of one JSON object and keeps the first fault. Plain encoding/json and plain
@@ -19,15 +20,13 @@ const (
 // bytes); these rules are few enough to be the same in both languages, and testdata/ holds them to it.
 //
 // Reading an event is most of what following the stream costs, so an object lives on the stack of who
-// reads it, and the texts are parts of one string: two pieces of memory for a whole message.
+// reads it, and the texts are parts of one string.
 type object struct {
 	prefix string
-	plain  bool      // the text has no escapes
-	known  uint64    // a bit for each key there is: most that are absent are seen to be by it
-	next   int       // where the field after the last one found stands: most are asked for in order
-	near   [24]field // most objects have no more
-	far    []field
-	count  int
+	plain  bool   // the text has no escapes
+	known  uint64 // a bit for each key there is: most that are absent are seen to be by it
+	next   int    // where the field after the last one found stands: most are asked for in order
+	fields []field
 	walks  bool    // nothing was found before: each field is looked for where the walk stands
 	walk   scanner // a part of the object, since what points to it would not live on the stack
 	asked  field   // for last, in a walk
@@ -55,15 +54,12 @@ func textOf(b []byte, limit int) (text string, plain bool, err *Error) {
 		return "", false, err
 	}
 	text = string(b)
-	plain, err = checkText(text, limit)
+	plain, err = checkText(text)
 	return text, plain, err
 }
 
-// checkText checks size and UTF-8, and tells whether the text is plain.
-func checkText(text string, limit int) (plain bool, err *Error) {
-	if err := fits(len(text), limit); err != nil {
-		return false, err
-	}
+// checkText checks UTF-8, and tells whether the text is plain.
+func checkText(text string) (plain bool, err *Error) {
 	ascii, plain := natureOf(text)
 	if !ascii && !utf8.ValidString(text) {
 		return false, Errorf(CodeMalformed, "", "not UTF-8")
@@ -178,16 +174,15 @@ func (o *object) add(quoted, raw string) {
 	case o.has(key):
 		o.keep(Errorf(CodeDuplicateKey, o.prefix+key, "stands twice"))
 		return
-	case o.count == MaxFields:
+	case len(o.fields) == MaxFields:
 		o.keep(Errorf(CodeTooLarge, o.prefix+key, "more than %d fields", MaxFields))
 		return
-	case o.count < len(o.near):
-		o.near[o.count] = field{key, raw}
-	default:
-		o.far = append(o.far, field{key, raw})
 	}
+	if o.fields == nil {
+		o.fields = make([]field, 0, usualFields)
+	}
+	o.fields = append(o.fields, field{key, raw})
 	o.known |= bitOf(key)
-	o.count++
 }
 
 // bitOf is one of 64 bits; few keys of one object share one.
@@ -198,14 +193,6 @@ func bitOf(key string) uint64 {
 	return 1 << ((uint(key[0]) + 2*uint(key[len(key)-1]) + 9*uint(len(key))) % 64)
 }
 
-// at is the field number i.
-func (o *object) at(i int) field {
-	if i < len(o.near) {
-		return o.near[i]
-	}
-	return o.far[i-len(o.near)]
-}
-
 // raw is the text of a field's value; "" where it is absent.
 func (o *object) raw(key string) string {
 	if o.walks {
@@ -214,21 +201,15 @@ func (o *object) raw(key string) string {
 	if o.known&bitOf(key) == 0 {
 		return ""
 	}
-	near := min(o.count, len(o.near))
-	for i := o.next; i < near; i++ {
-		if o.near[i].key == key {
+	for i := o.next; i < len(o.fields); i++ {
+		if o.fields[i].key == key {
 			o.next = i + 1
-			return o.near[i].raw
+			return o.fields[i].raw
 		}
 	}
-	for i := range min(o.next, near) {
-		if o.near[i].key == key {
-			return o.near[i].raw
-		}
-	}
-	for i := range o.far {
-		if o.far[i].key == key {
-			return o.far[i].raw
+	for i := range o.next {
+		if o.fields[i].key == key {
+			return o.fields[i].raw
 		}
 	}
 	return ""

@@ -66,27 +66,44 @@ func ParseTime(s string) (Time, error) {
 // parseTime reads digits in their places, since time.Parse takes more spellings than one, and ten times as
 // long; every event has three of these.
 func parseTime(s string) (Time, bool) {
-	if len(s) != len(TimeLayout) {
+	if len(s) != len(TimeLayout) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[23] != 'Z' {
 		return Time{}, false
 	}
-	var n [7]int // year, month, day, hour, minute, second, millisecond
-	part := 0
-	for i := range len(s) {
-		digit := s[i] - '0'
-		switch {
-		case digit <= 9 && isDigit(TimeLayout[i]):
-			n[part] = n[part]*10 + int(digit)
-		case s[i] != TimeLayout[i] || digit <= 9:
-			return Time{}, false
-		default:
-			part++
-		}
+	year, month, day := digits(s[:4]), digits(s[5:7]), digits(s[8:10])
+	hour, minute, second, ms := digits(s[11:13]), digits(s[14:16]), digits(s[17:19]), digits(s[20:23])
+	if min(year, hour, minute, second, ms) < 0 || hour > 23 || minute > 59 || second > 59 ||
+		month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return Time{}, false
 	}
-	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6]*1e6, time.UTC)
-	if t.Month() != time.Month(n[1]) || t.Day() != n[2] || n[3] > 23 || n[4] > 59 || n[5] > 59 || t.UnixMilli() <= 0 {
+	t := time.Date(year, time.Month(month), day, hour, minute, second, ms*1e6, time.UTC)
+	if t.UnixMilli() <= 0 {
 		return Time{}, false
 	}
 	return Time{t}, true
+}
+
+// digits reads a number of digits only; -1 is none.
+func digits(s string) int {
+	n := 0
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return -1
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n
+}
+
+func daysIn(year, month int) int {
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	case month == 4, month == 6, month == 9, month == 11:
+		return 30
+	}
+	return 31
 }
 
 // MarshalJSON writes the one spelling.
