@@ -25,7 +25,7 @@ func newEvents(s *shared) *cobra.Command {
 			"behind a sequence. A connection that breaks is taken up where it was.",
 		Example: "  tallyman events 01a20074-88e8-7b8e-a543-0b688954ae82\n" +
 			"  tallyman events -f --event failed,cancelled --queue media --since 1h",
-		Args: cobra.MaximumNArgs(1),
+		Args: maybeJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !follow {
 				return fmt.Errorf("name a job, or follow all of them with -f")
@@ -175,7 +175,7 @@ func writeEvents(w io.Writer, b []byte) error {
 func newLogs(s *shared) *cobra.Command {
 	var run, attempt int
 	cmd := &cobra.Command{
-		Use: "logs JOB", Short: "Print the end of an attempt's output", Args: cobra.ExactArgs(1),
+		Use: "logs JOB", Short: "Print the end of an attempt's output", Args: oneJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v := url.Values{}
 			if run > 0 {
@@ -184,7 +184,10 @@ func newLogs(s *shared) *cobra.Command {
 			if attempt > 0 {
 				v.Set("attempt", strconv.Itoa(attempt))
 			}
-			path := "/jobs/" + url.PathEscape(args[0]) + "/logs?" + v.Encode()
+			path := "/jobs/" + url.PathEscape(args[0]) + "/logs"
+			if len(v) > 0 {
+				path += "?" + v.Encode()
+			}
 			c, err := s.client()
 			if err != nil {
 				return err

@@ -17,7 +17,7 @@ import (
 
 func newExplain(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use: "explain JOB", Short: "Say where a job is, what it waits for, and what to do", Args: cobra.ExactArgs(1),
+		Use: "explain JOB", Short: "Say where a job is, what it waits for, and what to do", Args: oneJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.show(cmd, http.MethodGet, "/jobs/"+url.PathEscape(args[0])+"/explain", func(w io.Writer, b []byte) error {
 				var x contract.Explanation

@@ -54,9 +54,27 @@ type attempt struct {
 	Message   string          `json:"message"`
 }
 
+// oneJob takes the id of a job. What can be none is said here: the api could only say that there is no such path.
+func oneJob(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("name one job: %s", cmd.UseLine())
+	}
+	return maybeJob(cmd, args)
+}
+
+func maybeJob(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("name one job: %s", cmd.UseLine())
+	case len(args) == 1 && !contract.ValidJobID(args[0]):
+		return fmt.Errorf("%q is no job's id, which is a UUID in lower case: `tallyman list` shows them", args[0])
+	}
+	return nil
+}
+
 func newGet(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use: "get JOB", Short: "See a job and its attempts", Args: cobra.ExactArgs(1),
+		Use: "get JOB", Short: "See a job and its attempts", Args: oneJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.show(cmd, http.MethodGet, "/jobs/"+url.PathEscape(args[0]), func(w io.Writer, b []byte) error {
 				var j job
@@ -196,7 +214,7 @@ func writeJobs(w io.Writer, jobs []job) error {
 
 func newCancel(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB", Short: "Cancel a job, queued or running, or the rerun of a failed one", Args: cobra.ExactArgs(1),
+		Use: "cancel JOB", Short: "Cancel a job, queued or running, or the rerun of a failed one", Args: oneJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.show(cmd, http.MethodDelete, "/jobs/"+url.PathEscape(args[0]), func(w io.Writer, b []byte) error {
 				var a struct {
@@ -220,7 +238,7 @@ func newCancel(s *shared) *cobra.Command {
 func newRequeue(s *shared) *cobra.Command {
 	var run int
 	cmd := &cobra.Command{
-		Use: "requeue JOB", Short: "Run an ended job again, as its next run", Args: cobra.ExactArgs(1),
+		Use: "requeue JOB", Short: "Run an ended job again, as its next run", Args: oneJob,
 		Long: "Make the next run of a job that has ended. The run that is to be followed is named, so that a repeat of\n" +
 			"the same command line with --run makes no second one.",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -120,8 +120,12 @@ func (c *client) followJob(ctx context.Context, jobID string, see func(life)) (c
 	return l.State, err
 }
 
-// progress takes in what the work said of itself, and tells whether that is new.
+// progress takes in what the work said of itself, and tells whether that is new. It comes by a shorter way than
+// events, so it may be of an attempt that is not yet known to run; and it may still be told of one that has failed.
 func (l *life) progress(data string) bool {
+	if l.State != contract.StateRunning {
+		return false
+	}
 	var p struct {
 		At   contract.Time `json:"at"`
 		Data struct {
