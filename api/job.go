@@ -99,22 +99,26 @@ func (s *Server) jobOf(c *fiber.Ctx) (contract.Job, error) {
 	}
 	ctx, cancel := s.work()
 	defer cancel()
-	job, err := s.ledger.await(ctx, id)
+	job, err := s.ledger.job(ctx, id)
 	if isNotFound(err) {
-		return s.missing(ctx, id)
+		return s.notYet(ctx, id)
 	}
 	return job, err
 }
 
-// missing gives the job after all, or tells one that is not there from one that the books have not come to: who
-// was told 202 must never be told 404.
-func (s *Server) missing(ctx context.Context, id string) (contract.Job, error) {
+// notYet waits a moment for the job, and then tells one that is not there from one that the books have not come to:
+// who was told 202 must never be told 404. Whatever was accepted before the question stands no later than the
+// stream's end as it is now, so what comes in meanwhile keeps no answer from being given.
+func (s *Server) notYet(ctx context.Context, id string) (contract.Job, error) {
 	info, err := s.events.Info(ctx)
 	if err != nil {
 		return contract.Job{}, err
 	}
+	if job, err := s.ledger.await(ctx, id); !isNotFound(err) {
+		return job, err
+	}
 	behind := int64(info.Last) - int64(s.ledger.books.asOf().Seq)
-	job, err := s.ledger.job(ctx, id)
+	job, err := s.ledger.job(ctx, id) // once more: the books may have come to it since
 	switch {
 	case !isNotFound(err):
 		return job, err

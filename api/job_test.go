@@ -71,6 +71,14 @@ func TestJobThatTheBooksHaveNotComeTo(t *testing.T) {
 	}
 	w.submit("", contract.StateQueued)
 	w.get("/jobs/" + noJob).want(404)
+
+	answers := make(chan answer)
+	go func() { answers <- w.get("/jobs/" + noJob) }()
+	w.eventually("somebody waits", func() bool { return w.waiting(noJob) == 1 })
+	w.say(noJob, contract.Event{Kind: contract.Noop, Unit: "unit-2", Pod: "pod-2"})
+	if a := <-answers; a.status != 404 {
+		t.Errorf("what was said after the question keeps it from being answered: %d %s", a.status, a.body)
+	}
 }
 
 // The stream away: the document is served without its words, and says so.
@@ -86,17 +94,20 @@ func TestJobWithoutItsWords(t *testing.T) {
 	}
 }
 
+// waiting tells how many wait for a job.
+func (w *world) waiting(id string) int {
+	w.server.ledger.bells.mu.Lock()
+	defer w.server.ledger.bells.mu.Unlock()
+	return len(w.server.ledger.bells.all[id])
+}
+
 // A submission that is a moment old is waited for.
 func TestJobIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	answers := make(chan answer)
 	go func() { answers <- w.get("/jobs/" + noJob) }()
-	w.eventually("somebody waits", func() bool {
-		w.server.ledger.bells.mu.Lock()
-		defer w.server.ledger.bells.mu.Unlock()
-		return len(w.server.ledger.bells.all[noJob]) == 1
-	})
+	w.eventually("somebody waits", func() bool { return w.waiting(noJob) == 1 })
 	task := contract.Task{JobID: noJob, Run: 1, Type: "probe", Queue: "default", Payload: []byte("{}"), SubmittedAt: contract.At(time.Now()), Submitter: "x", Source: contract.FromAPI}
 	body, err := task.Encode()
 	if err != nil {

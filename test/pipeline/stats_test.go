@@ -11,7 +11,7 @@ import (
 	"tallyman/contract"
 )
 
-// part asks for a part of the books.
+// part asks for a part of the books. When an audit was last made is no part of them: one may come at any time.
 func (w *world) part(query string) (s contract.Stats) {
 	w.t.Helper()
 	code, b := w.do(http.MethodGet, "/jobs/stats?"+query, "")
@@ -19,6 +19,7 @@ func (w *world) part(query string) (s contract.Stats) {
 		w.t.Fatalf("%s: %d %s", query, code, b)
 	}
 	w.read(b, &s)
+	s.Audit = nil
 	return s
 }
 
@@ -37,6 +38,7 @@ func TestPartsOfTheBooksAddUp(t *testing.T) {
 	whole := until(w, "the bridge's word of every unit", w.stats, func(s contract.Stats) bool {
 		return s.Latency.Unit.Count == 5 && s.Latency.Boot.Count == 5
 	})
+	then.Audit, whole.Audit = nil, nil
 	process, store := w.part("type=process-data"), w.part("type=store-event")
 	if process.Jobs.Submitted != 4 || store.Jobs.Failed != 1 || process.SucceedJob != 3 || process.FailedJob+store.FailedJob != whole.FailedJob {
 		t.Errorf("process-data %+v\nstore-event %+v", process, store)
