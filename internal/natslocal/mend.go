@@ -11,6 +11,9 @@ import (
 const (
 	// healthEvery is how often the server is asked whether it can write.
 	healthEvery = time.Second
+	// enduring is how many times in a row it must have said that it cannot: to start it again breaks every
+	// connection, and it calls itself unhealthy too where the machine gives it no millisecond to look at itself.
+	enduring = 3
 	// enough is how much must fit on the disk again before the server is started again.
 	enough = 1 << 20
 )
@@ -29,17 +32,21 @@ func (s *Server) Ready(context.Context) error {
 func (s *Server) Run(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	for told := false; ; {
+	for inARow := 0; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 		err := s.Ready(ctx)
-		if err != nil && !told {
+		if err == nil {
+			inARow = 0
+			continue
+		}
+		if inARow++; inARow == enduring {
 			s.log.Error("nothing can be stored", "error", err)
 		}
-		if told = err != nil; !told || !s.hasRoom() {
+		if inARow < enduring || !s.hasRoom() {
 			continue
 		}
 		if err := s.restart(); err != nil {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -278,7 +277,7 @@ func TestTallymanExplain(t *testing.T) {
 	if all := values(t, got.out); got.code != 0 || len(all) != 1 || all[0]["situation"] != "failed-app-exit" {
 		t.Errorf("%+v", got)
 	}
-	got = tallyman(t, "explain", fmt.Sprintf("%036d", 0), "--server", w.API)
+	got = tallyman(t, "explain", "01a1ff4d-6889-73f0-a332-cb468c3a35f7", "--server", w.API)
 	if got.code != 2 || !oneLine(got.err, "404") {
 		t.Errorf("%+v", got)
 	}
