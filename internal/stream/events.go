@@ -113,7 +113,8 @@ func (s *Stream) Read(ctx context.Context, from uint64, fn func(Stored) error) e
 }
 
 // consume reads a stream in order, and makes a new reading behind the last message whenever one is over.
-// started is called with the number of messages that wait, once, when the first consumer stands.
+// started is called with the number of messages that wait, whenever a consumer stands: what was still to come when
+// the one before it broke may be gone by then.
 func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.ConsumerConfig, from uint64,
 	fn func(message) error, started func(pending uint64) error,
 ) error {
@@ -122,7 +123,7 @@ func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.Consume
 		if from > 0 {
 			c.DeliverPolicy, c.OptStartSeq, c.OptStartTime = jetstream.DeliverByStartSequencePolicy, from, nil
 		}
-		next, err := s.consumeOnce(ctx, name, c, from, fn, &started)
+		next, err := s.consumeOnce(ctx, name, c, from, fn, started)
 		var ended *callbackError
 		switch {
 		case ctx.Err() != nil:
@@ -148,22 +149,21 @@ type callbackError struct{ err error }
 func (c *callbackError) Error() string { return c.err.Error() }
 
 func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.ConsumerConfig, from uint64,
-	fn func(message) error, started *func(uint64) error,
+	fn func(message) error, started func(pending uint64) error,
 ) (next uint64, err error) {
 	r, err := s.read(ctx, name, cfg)
 	defer r.close()
 	if err != nil {
 		return from, wrap(err, "consume", name)
 	}
-	if *started != nil {
+	if started != nil {
 		info, err := r.cons.Info(ctx)
 		if err != nil {
 			return from, wrap(err, "consume", name)
 		}
-		if err := (*started)(info.NumPending); err != nil {
+		if err := started(info.NumPending); err != nil {
 			return from, &callbackError{err}
 		}
-		*started = nil
 	}
 	err = r.each(ctx, func(m message) error {
 		if err := fn(m); err != nil {

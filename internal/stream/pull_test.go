@@ -1,12 +1,32 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
+
+// A caller's deadline may be far away: a request that nobody answers must end long before it, for another to be made.
+func TestEveryRequestIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, long := range map[string]time.Duration{"no deadline": 0, "far": time.Hour, "near": time.Second} {
+		ctx := t.Context()
+		if long > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, long)
+			defer cancel()
+		}
+		bounded, cancel := bound(ctx)
+		defer cancel()
+		if at, ok := bounded.Deadline(); !ok || time.Until(at) > opTimeout || long == time.Second && time.Until(at) > long {
+			t.Errorf("%s: until %s", name, at)
+		}
+	}
+}
 
 // What a sound server never does cannot be made to happen with one: a message that is left out, a message
 // heavier than a pull, and the longer form of replies (ADR-15).

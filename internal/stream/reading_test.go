@@ -70,7 +70,7 @@ func TestReadsOnWithAnotherConsumer(t *testing.T) {
 		if seq := <-seen; seq != uint64(n+1) {
 			t.Fatalf("saw %d after %d", seq, n)
 		}
-		deleteConsumers(t, srv.URL())
+		onStream(t, srv.URL(), contract.StreamEvents, func(s jetstream.Stream) { deleteConsumers(t, s) })
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
@@ -78,7 +78,44 @@ func TestReadsOnWithAnotherConsumer(t *testing.T) {
 	}
 }
 
-func deleteConsumers(t *testing.T, url string) {
+// What was still to come when a consumer broke is gone by the time the next one stands: there is no more to wait for.
+func TestReadingEndsWhereTheRestIsGone(t *testing.T) {
+	t.Parallel()
+	srv := testenv.NATSServer(t)
+	on := testenv.Dial(t, srv)
+	if err := on.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
+		t.Fatal(err)
+	}
+	b := bucket(t, on, contract.BucketJobs)
+	revision := uint64(0)
+	for n := range 20 { // more than two pulls take
+		changes := make([]stream.Change, 999)
+		for i := range changes {
+			changes[i] = stream.Change{Key: fmt.Sprintf("job.%d-%d", n, i)}
+		}
+		var err error
+		if revision, err = b.Commit(t.Context(), changes, stream.Fence{Key: "ckpt", Revision: revision}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	err := b.Each(t.Context(), "job.*", func(stream.Entry) error {
+		if seen++; seen == 1 {
+			onStream(t, srv.URL(), contract.BucketStream(contract.BucketJobs), func(s jetstream.Stream) {
+				deleteConsumers(t, s)
+				if err := s.Purge(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		return nil
+	})
+	if err != nil || seen == 0 || seen == 20*999 {
+		t.Errorf("%d entries, %v", seen, err)
+	}
+}
+
+func onStream(t *testing.T, url, name string, do func(jetstream.Stream)) {
 	t.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
@@ -89,12 +126,17 @@ func deleteConsumers(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, err := js.Stream(t.Context(), contract.StreamEvents)
+	s, err := js.Stream(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name := range events.ConsumerNames(t.Context()).Name() {
-		if err := events.DeleteConsumer(t.Context(), name); err != nil {
+	do(s)
+}
+
+func deleteConsumers(t *testing.T, s jetstream.Stream) {
+	t.Helper()
+	for name := range s.ConsumerNames(t.Context()).Name() {
+		if err := s.DeleteConsumer(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// opTimeout bounds every single request that comes without a deadline.
+// opTimeout bounds every single request.
 const opTimeout = 5 * time.Second
 
 // Options say which NATS to speak to, and as whom.
@@ -133,9 +133,10 @@ func (s *Stream) PublishCore(subject string, data []byte) error {
 	return wrap(s.nc.Publish(subject, data), "publish", subject)
 }
 
-// bound gives every request a deadline.
+// bound gives every request a deadline, however long its caller has: one that was under way when a server went is
+// answered by nobody.
 func bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
+	if at, ok := ctx.Deadline(); ok && time.Until(at) <= opTimeout {
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, opTimeout)
