@@ -234,6 +234,27 @@ func books(t *testing.T) (*Books, *stream.Stream, func(bucket, key string, value
 	}
 }
 
+// submitted says that a task exists, and gives it as the aggregator would name it among those that wait.
+func submitted(t *testing.T, s *stream.Stream, notBefore contract.Time) contract.AttentionItem {
+	t.Helper()
+	task := contract.Task{
+		JobID: contract.KeyID("doctor", "1"), Run: 1, Type: "probe", Queue: "default", Payload: []byte("{}"), SubmittedAt: contract.At(time.Now()),
+		Submitter: "test", Source: contract.FromAPI, NotBefore: notBefore,
+	}
+	raw, err := task.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq, err := s.Publish(t.Context(), contract.Event{
+		Kind: contract.Submitted, Source: contract.SourceAPI, Time: task.SubmittedAt, Queue: task.Queue, Type: task.Type, JobID: task.JobID, Run: 1,
+		SubmittedAt: task.SubmittedAt, Task: raw,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contract.AttentionItem{JobID: task.JobID, Run: 1, Queue: task.Queue, Type: task.Type, Since: task.SubmittedAt, TaskSeq: seq}
+}
+
 func TestLags(t *testing.T) {
 	t.Parallel()
 	b, s, put := books(t)
@@ -242,29 +263,13 @@ func TestLags(t *testing.T) {
 	wants(t, all, "accepted", true, "no task waits")
 	wants(t, all, "audit", true, "none yet")
 
-	task := contract.Task{
-		JobID: contract.KeyID("doctor", "1"), Run: 1, Type: "probe", Queue: "default", Payload: []byte("{}"), SubmittedAt: contract.At(time.Now()),
-		Submitter: "test", Source: contract.FromAPI,
-	}
-	raw, err := task.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seq, err := s.Publish(t.Context(), contract.Event{
-		Kind: contract.Submitted, Source: contract.SourceAPI, Time: task.SubmittedAt, Queue: "default", Type: "probe", JobID: task.JobID, Run: 1,
-		SubmittedAt: task.SubmittedAt, Task: raw,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	waits := submitted(t, s, contract.Time{})
 	wants(t, examined(t, b.Lags()...), "ledger", true, "1 wait")
 	b.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	wants(t, examined(t, b.Lags()...), "ledger", false, "see whether an aggregator runs and leads")
 
-	put(contract.BucketJobs, contract.KeyStats, contract.Stats{AsOf: contract.AsOf{Seq: seq}, Balanced: true})
-	put(contract.BucketJobs, contract.KeyAttention, contract.Attention{Accepted: []contract.AttentionItem{
-		{JobID: task.JobID, Run: 1, Queue: "default", Type: "probe", Since: task.SubmittedAt, TaskSeq: seq},
-	}})
+	put(contract.BucketJobs, contract.KeyStats, contract.Stats{AsOf: contract.AsOf{Seq: waits.TaskSeq}, Balanced: true})
+	put(contract.BucketJobs, contract.KeyAttention, contract.Attention{Accepted: []contract.AttentionItem{waits}})
 	put(contract.BucketAudit, contract.KeyReport, contract.AuditReport{V: 1, At: contract.At(time.Now())})
 	all = examined(t, b.Lags()...)
 	wants(t, all, "ledger", true, "nothing waits")
@@ -275,31 +280,15 @@ func TestLags(t *testing.T) {
 	all = examined(t, b.Lags()...)
 	wants(t, all, "accepted", true, "1 tasks wait")
 	wants(t, all, "audit", false, "run `tallyman verify`")
-	put(contract.BucketJobs, contract.KeyStats, contract.Stats{AsOf: contract.AsOf{Seq: seq}, Balance: contract.Balance{Off: 3}})
+	put(contract.BucketJobs, contract.KeyStats, contract.Stats{AsOf: contract.AsOf{Seq: waits.TaskSeq}, Balance: contract.Balance{Off: 3}})
 	wants(t, examined(t, b.Lags()...), "ledger", false, "off 3")
 }
 
 func TestATaskForLaterWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	b, s, put := books(t)
-	task := contract.Task{
-		JobID: contract.KeyID("doctor", "2"), Run: 1, Type: "probe", Queue: "default", Payload: []byte("{}"), SubmittedAt: contract.At(time.Now()),
-		Submitter: "test", Source: contract.FromAPI, NotBefore: contract.At(time.Now().Add(48 * time.Hour)),
-	}
-	raw, err := task.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seq, err := s.Publish(t.Context(), contract.Event{
-		Kind: contract.Submitted, Source: contract.SourceAPI, Time: task.SubmittedAt, Queue: "default", Type: "probe", JobID: task.JobID, Run: 1,
-		SubmittedAt: task.SubmittedAt, Task: raw,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(contract.BucketJobs, contract.KeyAttention, contract.Attention{Accepted: []contract.AttentionItem{
-		{JobID: task.JobID, Run: 1, Queue: "default", Type: "probe", Since: task.SubmittedAt, TaskSeq: seq},
-	}})
+	waits := submitted(t, s, contract.At(time.Now().Add(48*time.Hour)))
+	put(contract.BucketJobs, contract.KeyAttention, contract.Attention{Accepted: []contract.AttentionItem{waits}})
 	b.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	wants(t, examined(t, b.Lags()...), "accepted", true, "or for their time")
 }
