@@ -103,7 +103,7 @@ func TestEveryOperationAndStatus(t *testing.T) {
 // everyRefusal asks without the token, and with NATS away.
 func everyRefusal(t *testing.T, op map[string]any, method, path string, guarded, broken *world) {
 	t.Helper()
-	path = strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "ours").Replace(path)
+	path = strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "ours", "{queue}", "default").Replace(path)
 	body := map[string]string{"submitBatch": "[{}]", "createSchedule": `{"cron":"* * * * *"}`, "replayWebhook": `{"from":1}`}[fmt.Sprint(op["operationId"])]
 	responses := op["responses"].(map[string]any)
 	for status, w := range map[int]*world{http.StatusUnauthorized: guarded, http.StatusServiceUnavailable: broken} {
@@ -121,7 +121,7 @@ func unknown(t *testing.T, op map[string]any, method, path string, w *world) {
 	if op["responses"].(map[string]any)["404"] != nil && strings.Contains(path, "{") {
 		own := *w
 		own.t = t
-		own.send([]request{{strings.ToUpper(method), strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "theirs").Replace(path), "", 404, nil}})
+		own.send([]request{{strings.ToUpper(method), strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "theirs", "{queue}", "nowhere").Replace(path), "", 404, nil}})
 	}
 }
 
@@ -142,6 +142,7 @@ func (w *world) good() {
 		{"GET", "/schedules", "", 200, nil},
 		{"GET", "/webhooks", "", 200, nil},
 		{"POST", "/webhooks/ours/replay", `{"from":1}`, 202, nil},
+		{"POST", "/queues/media/purge", "", 200, nil},
 	})
 	w.eventually("stats at rest", func() bool {
 		return w.get("/jobs/stats", header{"If-None-Match", w.get("/jobs/stats").header.Get("ETag")}).status == 304
@@ -183,6 +184,7 @@ func (w *world) bad() {
 		{"GET", "/jobs/events?event=nope", "", 400, nil},
 		{"POST", "/jobs/schedule", `{"cron":"nope"}`, 400, nil},
 		{"POST", "/webhooks/ours/replay", `{"from":0}`, 400, nil},
+		{"POST", "/queues/media/purge?limit=1001", "", 400, nil},
 		{"POST", "/webhooks/ours/replay", large, 413, nil},
 		{"POST", "/webhooks/ours/replay", "{}", 415, []header{asText}},
 		{"POST", "/jobs/schedule", large, 413, nil},
@@ -199,6 +201,9 @@ func (w *world) bad() {
 	w.await(id, contract.StateCancelled)
 	w.do("DELETE", "/jobs/"+id, "").want(409)
 	w.tooLargeBatch()
+	w.server.purging <- struct{}{}
+	w.do("POST", "/queues/media/purge", "").want(429)
+	<-w.server.purging
 	w.server.schedules.mu.Lock()
 	for i := range contract.MaxSchedules {
 		w.server.schedules.byID[fmt.Sprint(i)] = keptSchedule{}

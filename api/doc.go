@@ -16,6 +16,7 @@
 //	page.go       GET /jobs
 //	job.go        GET /jobs/{jobId}: the document and the words that were said (words.go)
 //	cancel.go     DELETE /jobs/{jobId}; requeue.go: one more run; rerun.go: the one that comes by itself
+//	purge.go      POST /queues/{queue}/purge: cancels all that waits
 //	explain.go    GET /jobs/{jobId}/explain: facts from every source at once; explain/ judges them
 //	history.go    a job's events and logs
 //	follow.go     GET /jobs/events, over internal/feed; life.go: the events of one job, until it has ended

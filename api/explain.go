@@ -144,7 +144,7 @@ func (s *Server) countsOf(ctx context.Context, q *contract.Queue) (explain.Count
 
 // aheadOf counts the jobs of the queue that wait longer. SQS keeps no order, but gives the old ones first.
 func (s *Server) aheadOf(ctx context.Context, job *contract.Job) (explain.Ahead, error) {
-	n, err := s.ledger.index.waitingBefore(ctx, job, maxAhead+1)
+	n, err := s.ledger.index.waitingBehind(ctx, job.Queue, cursor{job.SubmittedAt.UnixMilli(), job.JobID}, maxAhead+1)
 	return explain.Ahead{Jobs: min(n, maxAhead), Most: n > maxAhead}, err
 }
 

@@ -53,11 +53,11 @@ func TestRandomRequests(t *testing.T) {
 	known := w.failed()
 	methods := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"})
 	parts := rapid.SampledFrom([]string{
-		"jobs", "batch", "stats", "schedule", "schedules", "requeue", "logs", known, "..", "%2e%2e", "%00", "%zz", "", "x", "docs", "healthz", "*",
+		"jobs", "batch", "stats", "schedule", "schedules", "requeue", "logs", known, "..", "%2e%2e", "%00", "%zz", "", "x", "docs", "healthz", "*", "queues", "default", "purge",
 	})
 	params := rapid.SampledFrom([]string{
 		"", "?", "?limit=1", "?limit=-1", "?limit=999999999999999999999", "?state=failed", "?state=%00", "?queue=default&type=probe", "?cursor=AAAA",
-		"?run=1&attempt=1", "?run=99999999", "?x=" + strings.Repeat("y", 2000), "?%", "?=&&=", "?state=failed;drop",
+		"?run=1&attempt=1", "?run=99999999", "?x=" + strings.Repeat("y", 2000), "?%", "?=&&=", "?state=failed;drop", "?limit=0", "?cursor=1.x",
 	})
 	headers := rapid.SampledFrom([]string{
 		"", "Content-Type: application/json\r\n", "Content-Type: text/plain\r\n", "Content-Type: ;;;\r\n", "Idempotency-Key: k\r\n", "Idempotency-Key: \x01\r\n",
@@ -119,6 +119,7 @@ func FuzzRequest(f *testing.F) {
 		"POST /jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
 		"POST /jobs/batch HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[{}]\r\n0\r\n\r\n",
 		"DELETE /schedules/x HTTP/1.0\r\n\r\n",
+		"POST /queues/default/purge?limit=2&cursor=7.MS4wMTg5MGE1ZC1hYzk2LTc3NGItYmNjZS1iMzAyMDk5YTgwNTc HTTP/1.1\r\nHost: x\r\n\r\n",
 		"GET /jobs/stats HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"a\", *\r\n\r\n",
 		"POST /jobs/schedule HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n" + anySchedule,
 	} {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
@@ -20,13 +21,17 @@ type index struct{ write, read *sql.DB }
 
 const indexSchema = `CREATE TABLE jobs (id TEXT PRIMARY KEY, submitted INTEGER, updated INTEGER, state TEXT, queue TEXT, type TEXT, doc BLOB) STRICT`
 
-// indexOrders are what lists are read by. They are made once all is there: to keep four of them in order while a
+// indexOrders are what lists are read by. They are made once all is there: to keep five of them in order while a
 // million documents come, in no order at all, takes longer than the documents do.
 const indexOrders = `
 CREATE INDEX newest   ON jobs (submitted, id);
 CREATE INDEX by_state ON jobs (state, submitted, id);
 CREATE INDEX by_queue ON jobs (queue, submitted, id);
-CREATE INDEX by_type  ON jobs (type, submitted, id);`
+CREATE INDEX by_type  ON jobs (type, submitted, id);
+CREATE INDEX waiting  ON jobs (queue, submitted, id) WHERE ` + isWaiting + `;`
+
+// isWaiting is of the jobs that nothing has claimed. SQLite takes their index where it is asked for word by word.
+const isWaiting = `state IN ('` + string(contract.StateAccepted) + `', '` + string(contract.StateQueued) + `')`
 
 const pragmas = "_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=busy_timeout(5000)&_pragma=cache_size(-16000)"
 
@@ -189,6 +194,7 @@ func (x *index) get(ctx context.Context, id string) ([]byte, error) {
 // query is a page of documents: newest first, behind a cursor.
 type query struct {
 	state, queue, jobType string
+	waiting               bool // only those that nothing has claimed
 	after                 cursor
 	limit                 int
 }
@@ -202,6 +208,7 @@ func (x *index) page(ctx context.Context, q query) (docs [][]byte, err error) {
 		}
 	}
 	filter("state = ?", q.state != "", q.state)
+	filter(isWaiting, q.waiting)
 	filter("queue = ?", q.queue != "", q.queue)
 	filter("type = ?", q.jobType != "", q.jobType)
 	filter("(submitted, id) < (?, ?)", q.after.id != "", q.after.submitted, q.after.id)
@@ -224,13 +231,16 @@ func (x *index) page(ctx context.Context, q query) (docs [][]byte, err error) {
 	return docs, rows.Err()
 }
 
-// waitingBefore counts the jobs of a queue that wait and were submitted earlier than another, at most limit.
-func (x *index) waitingBefore(ctx context.Context, job *contract.Job, limit int) (n int, err error) {
-	const text = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state IN (?, ?) AND queue = ? AND (submitted, id) < (?, ?) LIMIT ?)`
-	row := x.read.QueryRowContext(ctx, text, string(contract.StateAccepted), string(contract.StateQueued), job.Queue,
-		job.SubmittedAt.UnixMilli(), job.JobID, limit)
+// waitingBehind counts the jobs of a queue that wait and were submitted earlier than what a cursor names, all of
+// them where it names nothing; at most limit.
+func (x *index) waitingBehind(ctx context.Context, queue string, at cursor, limit int) (n int, err error) {
+	if at.id == "" {
+		at.submitted = math.MaxInt64
+	}
+	const text = `SELECT count(*) FROM (SELECT 1 FROM jobs WHERE ` + isWaiting + ` AND queue = ? AND (submitted, id) < (?, ?) LIMIT ?)`
+	row := x.read.QueryRowContext(ctx, text, queue, at.submitted, at.id, limit)
 	if err := row.Scan(&n); err != nil {
-		return 0, fmt.Errorf("index: count what waits before %s: %w", job.JobID, err)
+		return 0, fmt.Errorf("index: count what waits in queue %s: %w", queue, err)
 	}
 	return n, nil
 }

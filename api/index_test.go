@@ -41,13 +41,16 @@ func TestPagesGiveEverythingOnce(t *testing.T) {
 		}
 		q := query{
 			state: rapid.SampledFrom([]string{"", "queued"}).Draw(t, "by state"), queue: rapid.SampledFrom([]string{"", "a"}).Draw(t, "by queue"),
-			jobType: rapid.SampledFrom([]string{"", "c"}).Draw(t, "by type"), limit: rapid.IntRange(1, 10).Draw(t, "limit"),
+			jobType: rapid.SampledFrom([]string{"", "c"}).Draw(t, "by type"), waiting: rapid.Bool().Draw(t, "waiting"), limit: rapid.IntRange(1, 10).Draw(t, "limit"),
 		}
 		var want, got []string
 		slices.SortFunc(all, func(a, b contract.Job) int {
 			return or(b.SubmittedAt.Compare(a.SubmittedAt.Time), strings.Compare(b.JobID, a.JobID))
 		})
 		for _, job := range all {
+			if q.waiting && job.State != contract.StateQueued && job.State != contract.StateAccepted {
+				continue
+			}
 			if (q.state == "" || q.state == string(job.State)) && (q.queue == "" || q.queue == job.Queue) && (q.jobType == "" || q.jobType == job.Type) {
 				want = append(want, job.JobID)
 			}
@@ -56,6 +59,12 @@ func TestPagesGiveEverythingOnce(t *testing.T) {
 			docs, err := x.page(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if q.waiting && q.queue != "" && q.jobType == "" && q.state == "" {
+				n, err := x.waitingBehind(t.Context(), q.queue, q.after, 100)
+				if err != nil || n != len(want)-len(got) {
+					t.Fatalf("%d wait behind %v, want %d, %v", n, q.after, len(want)-len(got), err)
+				}
 			}
 			for _, d := range docs {
 				var job contract.Job
@@ -77,6 +86,44 @@ func TestPagesGiveEverythingOnce(t *testing.T) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	})
+}
+
+// However many jobs have ended, those that wait are found by an index of their own.
+func TestWhatWaitsHasAnIndex(t *testing.T) {
+	t.Parallel()
+	x, err := openIndex("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	if err := x.order(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		`SELECT doc FROM jobs WHERE ` + isWaiting + ` AND queue = 'q' AND (submitted, id) < (1, 'x') ORDER BY submitted DESC, id DESC LIMIT 9`,
+		`SELECT count(*) FROM (SELECT 1 FROM jobs WHERE ` + isWaiting + ` AND queue = 'q' AND (submitted, id) < (1, 'x') LIMIT 9)`,
+	} {
+		rows, err := x.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, detail)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		all := strings.Join(plan, "; ")
+		if !strings.Contains(all, "INDEX waiting (queue=? AND (submitted,id)<(?,?))") || strings.Contains(all, "TEMP B-TREE") {
+			t.Errorf("%s: %s", text, all)
+		}
+	}
 }
 
 func changeOf(t interface{ Fatal(...any) }, job contract.Job) change {

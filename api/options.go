@@ -64,6 +64,7 @@ type Dispatcher interface {
 	Submit(ctx context.Context, t contract.Task) (contract.State, error)
 	Successor(ctx context.Context, t contract.Task, source contract.TaskSource, notBefore contract.Time) (contract.Task, error)
 	Cancel(ctx context.Context, t contract.Task, ended func(run int) bool) (dispatch.Cancelled, error)
+	CancelUnclaimed(ctx context.Context, t contract.Task) (bool, error)
 }
 
 // Past knows what the books were.

@@ -61,6 +61,8 @@ func (blank) Cancel(_ context.Context, t contract.Task, _ func(int) bool) (dispa
 	return dispatch.Cancelled{Run: t.Run}, nil
 }
 
+func (blank) CancelUnclaimed(context.Context, contract.Task) (bool, error) { return true, nil }
+
 func (blank) Counts(context.Context, string) (queue.Counts, error) { return queue.Counts{}, nil }
 
 func (blank) Run(context.Context) (contract.AuditReport, error) { return report(), nil }
@@ -119,6 +121,10 @@ func (away) Successor(context.Context, contract.Task, contract.TaskSource, contr
 
 func (away) Cancel(context.Context, contract.Task, func(int) bool) (dispatch.Cancelled, error) {
 	return dispatch.Cancelled{}, stream.ErrUnavailable
+}
+
+func (away) CancelUnclaimed(context.Context, contract.Task) (bool, error) {
+	return false, stream.ErrUnavailable
 }
 
 func (away) Counts(context.Context, string) (queue.Counts, error) {

@@ -61,6 +61,7 @@ type Server struct {
 	ticks     Watcher
 	reports   Watcher
 	audits    *audits
+	purging   chan struct{} // one at a time
 	checkups  *checkups
 	ledger    *ledger
 	words     *words
@@ -109,7 +110,7 @@ func New(o Options) (*Server, error) {
 		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks,
 		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
-		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), checkups: newCheckups(),
+		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), purging: make(chan struct{}, 1), checkups: newCheckups(),
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
 		listener: listener, streams: make(chan struct{}, o.MaxStreams),
@@ -219,6 +220,7 @@ func (s *Server) routes() {
 	s.app.Get("/doctor", s.guard(s.diagnose))
 	s.app.Get("/audit", s.guard(s.lastAudit))
 	s.app.Post("/audit", s.guard(s.auditNow))
+	s.app.Post("/queues/:queue/purge", s.guard(s.purgeQueue))
 	s.app.Get("/schedules", s.guard(s.listSchedules))
 	s.app.Get("/schedules/:scheduleId", s.guard(s.getSchedule))
 	s.app.Delete("/schedules/:scheduleId", s.guard(s.deleteSchedule))

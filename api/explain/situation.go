@@ -126,7 +126,7 @@ var waitingRows = [...]row{
 		says: func(f *Facts) string {
 			return fmt.Sprintf("SQS holds no message of queue %q any more, so the job's was purged, expired or lost; the scheduler sends it again once the queue has been empty for %s.", f.Job.Queue, span(lostAfter))
 		},
-		next: do("Find out who purges the queue: `tallyman cancel` is how jobs are taken off it."),
+		next: do("Find out who purges the queue: `tallyman purge` is how jobs are taken off it."),
 	},
 	{
 		name:  "bridge-away",

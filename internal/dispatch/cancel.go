@@ -42,6 +42,17 @@ func (d *Dispatcher) Cancel(ctx context.Context, t contract.Task, ended func(run
 	return Cancelled{}, fmt.Errorf("cancel %s: followed %d runs: %w", t.JobID, maxFollow, stream.ErrUnavailable)
 }
 
+// CancelUnclaimed ends t's run by request only where nobody owns it, and tells whether it did. What a unit has
+// claimed goes on, and so does whatever came behind it; a run that was ended before stays what it is, and its word
+// is said once more where it is a cancel's. Of t its names are needed, and when it was submitted.
+func (d *Dispatcher) CancelUnclaimed(ctx context.Context, t contract.Task) (bool, error) {
+	r, made, err := d.entomb(ctx, &t, contract.RunRecord{Outcome: contract.OutcomeCancelled})
+	if err != nil || !r.Tombstone || r.Outcome != contract.OutcomeCancelled {
+		return false, err
+	}
+	return made, d.say(ctx, contract.CancelledKind, &t, r.At, nil)
+}
+
 // barRun makes sure that t's run has a record that leads on, to a successor, or to an end: a cancelled
 // tombstone where there was no record, `next: none` where there is an owner.
 func (d *Dispatcher) barRun(ctx context.Context, t *contract.Task, ended func(run int) bool) (contract.RunRecord, error) {

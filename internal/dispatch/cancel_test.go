@@ -111,6 +111,47 @@ func TestCancelFollowsNotForEver(t *testing.T) {
 	}
 }
 
+// A purge ends what nobody owns, once, and leaves everything else as it is.
+func TestCancelUnclaimed(t *testing.T) {
+	t.Parallel()
+	at := contract.At(time.UnixMilli(1_700_000_005_000))
+	stone := func(o contract.Outcome, reason contract.Reason) contract.RunRecord {
+		return contract.RunRecord{Tombstone: true, Outcome: o, Reason: reason, At: at}
+	}
+	for name, c := range map[string]struct {
+		before *contract.RunRecord
+		made   bool
+		said   []string
+	}{
+		"nobody owns it":    {nil, true, []string{id(1, contract.CancelledKind)}},
+		"a unit owns it":    {&contract.RunRecord{Owner: "unit-1"}, false, nil},
+		"it was followed":   {&contract.RunRecord{Owner: "unit-1", Next: contract.Next{Set: true, Run: 2}}, false, nil},
+		"cancelled already": {new(stone(contract.OutcomeCancelled, "")), false, []string{id(1, contract.CancelledKind)}},
+		"expired":           {new(stone(contract.OutcomeFailed, contract.Expired)), false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if c.before != nil {
+				w.putRun(1, *c.before)
+			}
+			for i := range 2 { // a repeat, after a crash between record and word say, is the same fact
+				made, err := w.CancelUnclaimed(t.Context(), testTask(1))
+				if err != nil || made != (c.made && i == 0) {
+					t.Fatalf("%v, %v", made, err)
+				}
+			}
+			r := w.runRecord(1)
+			if c.before != nil && r != *c.before || c.before == nil && (!r.Tombstone || r.Outcome != contract.OutcomeCancelled) {
+				t.Errorf("record %+v", r)
+			}
+			if diff := cmp.Diff(c.said, w.said()); diff != "" {
+				t.Errorf("said (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // A claim and a cancel at once: either the tombstone stands and the claim sees it, or the unit owns the
 // run and was asked. Never both, never neither.
 func TestCancelAgainstClaim(t *testing.T) {

@@ -5,7 +5,7 @@
 //	dispatch.go   the ports, the options, New
 //	submit.go     a run: `submitted`, the task to SQS, `queued`; and the task once more
 //	successor.go  run+1: `next` in the run record, set or followed
-//	cancel.go     a tombstone for a run nobody owns; a request to the unit that owns it
+//	cancel.go     a tombstone for a run nobody owns; a request to the unit that owns it, or none
 //	fail.go       a tombstone for a run that no processor could take
 //	record.go     compare-and-set on a run's and a unit's record, with a limit
 //

@@ -20,7 +20,7 @@ func (d *Dispatcher) Fail(ctx context.Context, t contract.Task, reason contract.
 			return err
 		}
 	}
-	r, err := again(runKey(&t), func() (contract.RunRecord, error) { return d.bury(ctx, &t, reason) })
+	r, _, err := d.entomb(ctx, &t, contract.RunRecord{Outcome: contract.OutcomeFailed, Reason: reason})
 	if err != nil || !r.Tombstone || r.Outcome == contract.OutcomeNone {
 		return err // a tombstone without an outcome is of a run that ended before its record aged out
 	}
@@ -31,15 +31,24 @@ func (d *Dispatcher) Fail(ctx context.Context, t contract.Task, reason contract.
 	return err
 }
 
-// bury gives the run's record, after making it a failed tombstone where there was none.
-func (d *Dispatcher) bury(ctx context.Context, t *contract.Task, reason contract.Reason) (contract.RunRecord, error) {
+// entomb gives the record of t's run, after making it a tombstone where there was none, and tells whether it did.
+func (d *Dispatcher) entomb(ctx context.Context, t *contract.Task, stone contract.RunRecord) (r contract.RunRecord, made bool, err error) {
+	r, err = again(runKey(t), func() (r contract.RunRecord, err error) {
+		r, made, err = d.bury(ctx, t, stone)
+		return r, err
+	})
+	return r, made, err
+}
+
+// bury does so once; stream.ErrConflict where somebody wrote in between.
+func (d *Dispatcher) bury(ctx context.Context, t *contract.Task, stone contract.RunRecord) (r contract.RunRecord, made bool, err error) {
 	key := runKey(t)
 	r, revision, err := d.run(ctx, key)
 	if err != nil || revision != 0 {
-		return r, err
+		return r, false, err
 	}
-	r = contract.RunRecord{Tombstone: true, Outcome: contract.OutcomeFailed, Reason: reason, At: d.at()}
-	return r, d.setRun(ctx, key, r, 0)
+	stone.Tombstone, stone.At = true, d.at()
+	return stone, true, d.setRun(ctx, key, stone, 0)
 }
 
 // reasonOf is what a tombstone died of; one that was cancelled says so by its outcome alone.

@@ -45,6 +45,9 @@ func (t *turn) cancels() {
 			if p := t.phaseOf(s, j); p != unknown && (!p.ended() || p == isFailed) {
 				r := run(s.newest(j))
 				t.may(cancels, "api.cancelJob", "is asked for", ofRun(r), func(s *state) { s.canceller = actor{1, uint8(r)} })
+				if p == accepted || p == isQueued {
+					t.may(cancels, "api.purgeQueue", "is asked for", ofRun(r), func(s *state) { s.canceller = actor{4, uint8(r)} })
+				}
 			}
 		}
 		return
@@ -66,8 +69,22 @@ func (t *turn) cancels() {
 			s.written(u)
 			s.canceller = actor{}
 		})
+	case 4:
+		t.purges(r)
 	}
 	t.may(killsAPI, "the world", "api is killed while it cancels", ofRun(r), func(s *state) { s.canceller = actor{} })
+}
+
+// purges is internal/dispatch.CancelUnclaimed up to its word: what nobody owns is cancelled, all else left alone.
+func (t *turn) purges(r run) {
+	t.do(dispatchBury, "makes or finds the run's record", ofRun(r), func(s *state) {
+		if s.runs[r].owner == nobody {
+			s.runs[r].owner = cancelledStone
+		}
+		if s.canceller.at = 2; s.runs[r].owner != cancelledStone {
+			s.canceller = actor{}
+		}
+	})
 }
 
 // barRun makes the run's record lead on: to a successor, or to an end.
