@@ -40,8 +40,8 @@ func newRoot() *cobra.Command {
 	f.StringVar(&s.tokenFile, "token-file", "", "file with the bearer token, where the api wants one")
 	f.StringVarP(&s.output, "output", "o", "text", "text or json")
 	root.AddCommand(
-		newDev(), newSQS(), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newRequeue(s), newEvents(s),
-		newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newVerify(s), newDoctor(s), newProduce(s), newVersion(s),
+		newDev(), newSQS(), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newPurge(s), newRequeue(s),
+		newEvents(s), newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newVerify(s), newDoctor(s), newProduce(s), newVersion(s),
 	)
 	return root
 }

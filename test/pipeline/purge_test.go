@@ -1,0 +1,87 @@
+package pipeline
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tallyman/contract"
+)
+
+// A queue that may run one job at a time: what waits behind it is purged, what runs succeeds, and the messages of
+// the others go without a pod having worked at any of them.
+func TestPurgeCancelsWhatWaits(t *testing.T) {
+	t.Parallel()
+	const jobs = 12
+	done := filepath.Join(t.TempDir(), "done")
+	w := start(t, func(o *optionsOfDev) {
+		q := &o.Config.Queues[0]
+		q.Max = 1
+		q.Types = append(q.Types, shell("held", "until test -e "+done+"; do sleep 0.05; done"))
+	})
+	running := w.post("held", `{}`)
+	until(w, "its work", func() job { return w.get(running) }, func(j job) bool { return len(j.Attempts) == 1 && !j.Attempts[0].StartedAt.IsZero() })
+	var waiting []string
+	for range jobs {
+		waiting = append(waiting, w.post("held", `{}`))
+	}
+	if got := tallyman(t, "purge", "default", "--server", w.API); got.code != 2 || got.out != "" || !oneLine(got.err, "12 jobs wait in queue default and would be cancelled: add --yes") {
+		t.Errorf("%+v", got)
+	}
+	if got := tallyman(t, "purge", "nowhere", "--yes", "--server", w.API); got.code != 2 || !oneLine(got.err, "404") {
+		t.Errorf("%+v", got)
+	}
+	if s := w.stats(); s.Jobs.Running != 1 || s.Jobs.Queued != jobs {
+		t.Errorf("%+v", s.Jobs)
+	}
+	got := tallyman(t, "purge", "default", "--yes", "-o", "json", "--server", w.API)
+	if all := values(t, got.out); got.code != 0 || got.err != "" || len(all) != 1 || all[0]["cancelled"] != float64(jobs) || all[0]["remaining"] != 0.0 {
+		t.Errorf("%+v", got)
+	}
+	if got := tallyman(t, "purge", "default", "--yes", "--server", w.API); got != (said{0, "0 cancelled\n", ""}) {
+		t.Errorf("%+v", got)
+	}
+	for _, id := range waiting {
+		if j := w.ended(id); j.State != contract.StateCancelled || len(j.Attempts) > 0 {
+			t.Errorf("%+v", j)
+		}
+	}
+	if j := w.get(running); j.State != contract.StateRunning {
+		t.Errorf("%+v", j)
+	}
+	if err := os.WriteFile(done, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	last := w.post("process-data", quick) // what comes later is behind the purged ones' messages, and runs
+	s := w.atRest(jobs + 2)
+	if s.Jobs.Cancelled != jobs || s.Jobs.Succeeded != 2 || s.Attempts.Total != 2 || w.get(last).State != contract.StateSucceeded {
+		t.Errorf("%+v, %+v", s.Jobs, s.Attempts)
+	}
+	until(w, "an empty queue", func() [3]int {
+		visible, inFlight, delayed := w.counts(w.Queues[contract.DefaultQueue])
+		return [3]int{visible, inFlight, delayed}
+	}, func(n [3]int) bool { return n == [3]int{} })
+	w.clean()
+}
+
+// More than one answer may tell of: the command goes on by itself until nothing remains.
+func TestPurgeGoesOnUntilNothingRemains(t *testing.T) {
+	t.Parallel()
+	const jobs = 2500
+	w := start(t, func(o *optionsOfDev) { o.Paused = true })
+	batch := "[" + strings.Repeat("{},", 499) + "{}]"
+	for range jobs / 500 {
+		if status, b := w.do(http.MethodPost, "/jobs/batch", batch); status != http.StatusOK {
+			t.Fatalf("%d %.200s", status, b)
+		}
+	}
+	got := tallyman(t, "purge", "default", "--yes", "--server", w.API)
+	if got.code != 0 || got.out != "2500 cancelled\n" || got.err != "1000 cancelled, 1500 remain\n2000 cancelled, 500 remain\n" {
+		t.Errorf("%+v", got)
+	}
+	if s := w.atRest(jobs); s.Jobs.Cancelled != jobs {
+		t.Errorf("%+v", s.Jobs)
+	}
+}
