@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,7 +15,8 @@ import (
 	"tallyman/contract"
 )
 
-// Limits of one purge: how many jobs it looks at, how many cancels are under way at a time, how long it may take.
+// Limits of one purge: how many jobs it looks at, how many cancels are under way at a time, how long it may take at
+// the most; it begins no more of them once it has taken as long as any request may.
 const (
 	maxPurge      = 1000
 	purgeInFlight = 64
@@ -63,14 +65,13 @@ func (s *Server) purgeQueue(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case s.purging <- struct{}{}:
-		defer func() { <-s.purging }()
-	default:
-		return contract.Errorf(contract.CodeTooMany, "", "somebody purges already, which is much work; try again soon")
-	}
 	ctx, cancel := context.WithTimeout(s.base, purgeTimes*s.timeout)
 	defer cancel()
+	leave, err := s.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	end, err := s.caughtUp(ctx)
 	if err != nil {
 		return err
@@ -84,6 +85,18 @@ func (s *Server) purgeQueue(c *fiber.Ctx) error {
 	}
 	s.log.Info("purged", "requestId", s.requestID(c), "queue", p.queue, "cancelled", answer.Cancelled, "remaining", answer.Remaining)
 	return c.JSON(answer)
+}
+
+// takeTurn waits a little while somebody else purges.
+func (s *Server) takeTurn(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	select {
+	case s.purging <- struct{}{}:
+		return func() { <-s.purging }, nil
+	case <-ctx.Done():
+		return nil, contract.Errorf(contract.CodeTooMany, "", "somebody else purges, which is much work; try again soon")
+	}
 }
 
 // caughtUp waits until the books hold all that the stream held when it was asked, and says where that ended: a job
@@ -127,12 +140,19 @@ func (s *Server) purge(ctx context.Context, p *purge) (purged, error) {
 			return answer, fmt.Errorf("document in the index: %w", err)
 		}
 	}
-	if answer.Cancelled, err = s.cancelWaiting(ctx, jobs, p.asked); err != nil {
-		return answer, err
-	}
-	if len(jobs) > 0 {
-		last := &jobs[len(jobs)-1]
+	soon, cancel := context.WithTimeout(ctx, s.purgeFor)
+	defer cancel()
+	for batch := range slices.Chunk(jobs, purgeInFlight) {
+		n, err := s.cancelWaiting(ctx, batch, p.asked)
+		if err != nil {
+			return answer, err
+		}
+		answer.Cancelled += n
+		last := &batch[len(batch)-1]
 		p.after = cursor{last.SubmittedAt.UnixMilli(), last.JobID}
+		if soon.Err() != nil {
+			break // where stores are slow the rest is for the next request
+		}
 	}
 	if answer.Remaining, err = s.ledger.index.waitingBehind(ctx, p.queue, p.after, maxCount); err != nil {
 		return answer, err
@@ -147,10 +167,9 @@ func (s *Server) purge(ctx context.Context, p *purge) (purged, error) {
 }
 
 // cancelWaiting cancels those of the jobs whose run was there when the purge was asked for and which no unit has
-// claimed since, and counts them.
+// claimed since, all at once, and counts them.
 func (s *Server) cancelWaiting(ctx context.Context, jobs []contract.Job, asked uint64) (int, error) {
 	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(purgeInFlight)
 	var n atomic.Int64
 	for i := range jobs {
 		job := &jobs[i]

@@ -195,3 +195,25 @@ func TestPurgeIsRepeated(t *testing.T) {
 		w.await(id, contract.StateCancelled)
 	}
 }
+
+// Where its time is up, a purge says how far it came, and the next goes on.
+func TestPurgeInParts(t *testing.T) {
+	t.Parallel()
+	w := newServer(t)
+	w.server.purgeFor = 0
+	w.run(newBookkeeper(w.stream, w.bucket(contract.BucketJobs)).run)
+	const jobs = purgeInFlight + 7
+	w.do("POST", "/jobs/batch", "["+strings.Repeat("{},", jobs-1)+"{}]").want(200)
+	p := w.purge("default/purge")
+	if p.Cancelled != purgeInFlight || p.Remaining != 7 {
+		t.Fatalf("%+v", p)
+	}
+	if p = w.purge("default/purge?cursor=" + p.Next); p != (purged{Queue: "default", Cancelled: 7}) {
+		t.Errorf("%+v", p)
+	}
+	w.eventually("all are cancelled", func() bool {
+		var s contract.Stats
+		w.get("/jobs/stats").into(&s)
+		return s.Jobs.Cancelled == jobs && s.Jobs.Submitted == jobs
+	})
+}

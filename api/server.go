@@ -62,6 +62,7 @@ type Server struct {
 	reports   Watcher
 	audits    *audits
 	purging   chan struct{} // one at a time
+	purgeFor  time.Duration // how long a purge begins to cancel more
 	checkups  *checkups
 	ledger    *ledger
 	words     *words
@@ -110,7 +111,7 @@ func New(o Options) (*Server, error) {
 		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks,
 		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
-		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), purging: make(chan struct{}, 1), checkups: newCheckups(),
+		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), purging: make(chan struct{}, 1), purgeFor: o.Timeout, checkups: newCheckups(),
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
 		listener: listener, streams: make(chan struct{}, o.MaxStreams),
