@@ -142,6 +142,16 @@ func TestPurgeKnowsWhatWasJustPosted(t *testing.T) {
 			t.Fatalf("%+v", p)
 		}
 	}
+	id := w.submit("", contract.StateQueued)
+	for run := range 2 { // the newest run is what waits
+		if p := w.purge("default/purge"); p != (purged{Queue: "default", Cancelled: 1}) {
+			t.Fatalf("run %d: %+v", run+1, p)
+		}
+		if v := w.await(id, contract.StateCancelled); v.Run != run+1 {
+			t.Errorf("run %d is cancelled, want %d", v.Run, run+1)
+		}
+		w.do("POST", "/jobs/"+id+"/requeue", "").want(202)
+	}
 	w.come(noJob, "removed", time.Now())
 	if p := w.purge("removed/purge"); p != (purged{Queue: "removed", Cancelled: 1}) {
 		t.Errorf("%+v", p)

@@ -1,6 +1,6 @@
 package model
 
-// Posts, cancels and requeues: api, and the parts of internal/dispatch that it shares with the scheduler.
+// Posts, cancels, purges and requeues: api, and the parts of internal/dispatch that it shares with the scheduler.
 
 const (
 	dispatchSubmit   = "internal/dispatch.Submit"

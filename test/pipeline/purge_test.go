@@ -1,10 +1,13 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tallyman/contract"
@@ -84,4 +87,38 @@ func TestPurgeGoesOnUntilNothingRemains(t *testing.T) {
 	if s := w.atRest(jobs); s.Jobs.Cancelled != jobs {
 		t.Errorf("%+v", s.Jobs)
 	}
+}
+
+// Two who purge, over and over, while pods claim: each job succeeds or is cancelled, none both, and what the answers
+// count is what the ledger counts.
+func TestPurgeAmongClaims(t *testing.T) {
+	t.Parallel()
+	const jobs = 120
+	w := start(t, nil)
+	batch := "[" + strings.Repeat(`{"payload":`+quick+`},`, jobs-1) + `{"payload":` + quick + `}]`
+	if status, b := w.do(http.MethodPost, "/jobs/batch", batch); status != http.StatusOK {
+		t.Fatalf("%d %.200s", status, b)
+	}
+	until(w, "claims", w.stats, func(s contract.Stats) bool { return s.Attempts.Total > 0 })
+	var counted atomic.Int64
+	var work sync.WaitGroup
+	for range 2 {
+		work.Go(func() {
+			for range jobs / 4 {
+				status, b, err := ask(t.Context(), http.MethodPost, w.API+"/queues/default/purge?limit=2", "", nil)
+				var p struct{ Cancelled int64 }
+				if err != nil || status != http.StatusOK || json.Unmarshal(b, &p) != nil {
+					t.Errorf("%d %s, %v", status, b, err)
+					return
+				}
+				counted.Add(p.Cancelled)
+			}
+		})
+	}
+	work.Wait()
+	s := w.atRest(jobs)
+	if n := int(counted.Load()); n == 0 || s.Jobs.Cancelled != n || s.Jobs.Succeeded != jobs-n || s.Attempts.Total != jobs-n || s.Jobs.Succeeded == 0 {
+		t.Errorf("%d were purged; %+v, %+v", n, s.Jobs, s.Attempts)
+	}
+	w.clean()
 }
