@@ -111,7 +111,8 @@ func New(o Options) (*Server, error) {
 		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks,
 		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
-		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), purging: make(chan struct{}, 1), purgeFor: o.Timeout, checkups: newCheckups(),
+		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), checkups: newCheckups(),
+		purging: make(chan struct{}, 1), purgeFor: o.Timeout,
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
 		listener: listener, streams: make(chan struct{}, o.MaxStreams),
@@ -187,6 +188,11 @@ func (s *Server) Run(ctx context.Context) error {
 		err := s.app.ShutdownWithTimeout(drainTimeout)
 		_ = s.listener.Close() // closed already, unless it was never served
 		s.cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			// One that a client opened and never used is enough, and ends with the process as well.
+			s.log.Warn("connections were still open when the time to end had passed; they are cut", "after", drainTimeout)
+			return nil
+		}
 		return err
 	})
 	if err := work.Wait(); err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
