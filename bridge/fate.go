@@ -96,9 +96,20 @@ func (v *View) endOf(f *fate, last, run *corev1.ContainerStateTerminated) {
 		f.end = cancelled
 	case last != nil && last.ExitCode == exitInfrastructure:
 		f.end, f.reason = disrupted, v.failureReason(f, last, run != nil)
+	case v.obeyed(f) && terminatedReason(last) == "":
+		c := v.Claim
+		f.end, f.reason, f.exit, f.message = failed, c.Reason, c.ExitCode, c.Message
 	default:
 		f.end, f.reason = failed, v.failureReason(f, last, run != nil)
 	}
+}
+
+// obeyed tells whether the attempt ended because its claim had been closed as failed, and not by a failure of its own: so
+// its reason is the claim's, whichever of the two is seen first.
+func (v *View) obeyed(f *fate) bool {
+	c := v.Claim
+	return f.word.speaksOf(c, f.attempt) && f.word.Recorded && f.word.Outcome == wordFailed && f.word.Reason == "" &&
+		c.State == contract.Closed && c.Outcome == contract.OutcomeFailed && c.OutcomeAttempt == f.attempt && c.Reason != ""
 }
 
 // failureReason finds why a pod ended badly where no DisruptionTarget says it. What the work itself said

@@ -133,25 +133,6 @@ func (w *tallyman) cancel(id string) {
 	w.becomes(id, "cancelled", long)
 }
 
-// A Kubernetes Job that somebody deletes takes its job with it, and the books say so.
-func TestADeletedKubernetesJobIsSaid(t *testing.T) {
-	t.Parallel()
-	w := ownInstall(t)
-	id := w.submit(ownJob("wait"))
-	w.running(id, 1)
-	units, err := w.units(t.Context())
-	if err != nil || len(units) != 1 {
-		t.Fatalf("%d units, %v", len(units), err)
-	}
-	background := metav1.DeletePropagationBackground
-	err = w.Client().BatchV1().Jobs(w.namespace).Delete(t.Context(), units[0].Name, metav1.DeleteOptions{PropagationPolicy: &background})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.becomes(id, "failed", long)
-	w.settles(patience, map[string]int{"failed": 1})
-}
-
 // A pod that somebody deletes is an attempt that failed; the next one goes on.
 func TestADeletedPodIsAnAttempt(t *testing.T) {
 	t.Parallel()

@@ -186,14 +186,28 @@ func (w *tallyman) submitAll(n int, p post) []string {
 type job struct {
 	JobID    string    `json:"jobId"`
 	State    string    `json:"state"`
+	Source   string    `json:"source"`
 	Attempts []attempt `json:"attempts"`
-	Runs     []struct {
-		Outcome string `json:"outcome"`
-		Reason  string `json:"reason"`
-	} `json:"runs"`
+	Runs     []jobRun  `json:"runs"`
+	Rerun    *rerun    `json:"rerun"`
+}
+
+type jobRun struct {
+	Run     int    `json:"run"`
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason"`
+}
+
+// rerun is the run that a failed job gets by itself.
+type rerun struct {
+	Run    int    `json:"run"`
+	Source string `json:"source"`
+	Number int    `json:"number"`
+	Most   int    `json:"most"`
 }
 
 type attempt struct {
+	Run      int    `json:"run"`
 	Attempt  int    `json:"attempt"`
 	Ending   string `json:"ending"`
 	Reason   string `json:"reason"`
