@@ -51,6 +51,11 @@ func hideGroups(name string, args []string) error {
 	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
 		return fmt.Errorf("control group namespace: %w", err)
 	}
+	// That this process ends with its parent is kept by the thread that began it, and goes on in the one that begins it
+	// anew: by now that may be another.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("end with the parent: %w", err)
+	}
 	env := append(os.Environ(), stageEnv+"=2")
 	return unix.Exec("/proc/self/exe", append([]string{roleFirst, name}, args...), env)
 }
