@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -81,8 +82,19 @@ func TestPurgeGoesOnUntilNothingRemains(t *testing.T) {
 		}
 	}
 	got := tallyman(t, "purge", "default", "--yes", "--server", w.API)
-	if got.code != 0 || got.out != "2500 cancelled\n" || got.err != "1000 cancelled, 1500 remain\n2000 cancelled, 500 remain\n" {
+	if got.code != 0 || got.out != "2500 cancelled\n" {
 		t.Errorf("%+v", got)
+	}
+	told := 0 // an answer tells of a thousand, or of those that it came to in its time
+	for line := range strings.Lines(got.err) {
+		var cancelled, remain int
+		if _, err := fmt.Sscanf(line, "%d cancelled, %d remain\n", &cancelled, &remain); err != nil || cancelled <= told || cancelled > told+1000 || cancelled+remain != jobs {
+			t.Errorf("%q behind %d: %v", line, told, err)
+		}
+		told = cancelled
+	}
+	if told < jobs-1000 {
+		t.Errorf("the last thousand began behind %d", told)
 	}
 	if s := w.atRest(jobs); s.Jobs.Cancelled != jobs {
 		t.Errorf("%+v", s.Jobs)
