@@ -7,7 +7,7 @@ import "slices"
 type Reason string
 
 const (
-	AppError         Reason = "AppError"         // the work said so: exit 65, or a built-in type's own error
+	AppError         Reason = "AppError"         // the work said that no retry mends it: exit 65
 	AppExit          Reason = "AppExit"          // the work exited with another code than 0 and 65
 	Panic            Reason = "Panic"            // the work panicked (exit 101)
 	Timeout          Reason = "Timeout"          // the attempt outlived its timeout (exit 124)

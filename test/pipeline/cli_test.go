@@ -273,7 +273,7 @@ func TestTheDemonstrationEndsWell(t *testing.T) {
 	if got.code != 0 || got.err != "" || !strings.HasPrefix(got.out, "tallyman dev   api http://127.0.0.1:") {
 		t.Fatalf("%+v", got)
 	}
-	for _, part := range []string{"examples/orders.csv", "5000 records", "attempt 2", "AppError", "balanced", "succeedJob 3", "jobRetry 1", "failedJob 1"} {
+	for _, part := range []string{"examples/orders.csv", "5000 records", "attempt 2", "AppExit", "balanced", "succeedJob 3", "jobRetry 1", "failedJob 1"} {
 		if !strings.Contains(got.out, part) {
 			t.Errorf("%q is not said in:\n%s", part, got.out)
 		}

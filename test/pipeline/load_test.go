@@ -30,7 +30,7 @@ func labours() map[string]labour {
 		"steady": {"process-data", say(`{"records":20,"pauseMs":0,"failureRate":0}`), fine},
 		"slow":   {"process-data", say(`{"records":300,"pauseMs":100,"failureRate":0}`), fine},
 		"second": {"process-data", say(`{"records":20,"pauseMs":0,"failureRate":0,"failAttempts":1}`), func(_ string, n int) verdict {
-			return verdict{good: n > 1, reason: contract.AppError}
+			return verdict{good: n > 1, reason: contract.AppExit}
 		}},
 		"panics": {"process-data", say(`{"records":20,"pauseMs":0,"failureRate":1}`), func(string, int) verdict {
 			return verdict{reason: contract.Panic}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,27 @@ func TestRerunsOutlastAnOutage(t *testing.T) {
 	if len(j.Attempts) != 3*(j.Run-1)+1 || s.SucceedJob != 1 || s.FailedJob-s.JobRetry != j.Run+1 { // runs that failed
 		t.Errorf("run %d with %d attempts; succeedJob %d, failedJob %d, jobRetry %d", j.Run, len(j.Attempts), s.SucceedJob, s.FailedJob, s.JobRetry)
 	}
+}
+
+// A built-in type that cannot do its work now is no permanent failure either: the file that it is to read comes later.
+func TestABuiltInTypeIsRunAgainToo(t *testing.T) {
+	t.Parallel()
+	var files string
+	w := start(t, func(o *optionsOfDev) {
+		files = o.Files
+		soon := contract.Duration(time.Second)
+		q := &o.Config.Queues[0]
+		i := slices.IndexFunc(q.Types, func(t contract.JobType) bool { return t.Name == contract.DefaultJobType })
+		q.Types[i].Reruns = &contract.Reruns{Max: 50, Delay: soon, MaxDelay: soon}
+	})
+	id := w.post(contract.DefaultJobType, `{"source":"orders.csv"}`)
+	j := until(w, "a second run", func() job { return w.get(id) }, func(j job) bool { return j.Run > 1 })
+	if first := j.Attempts[0]; first.Reason != contract.AppExit || first.ExitCode == nil || *first.ExitCode != 1 {
+		t.Errorf("%+v", first)
+	}
+	writeFile(t, files, "orders.csv", "id,price\n1,2.5\n")
+	until(w, "a success", func() job { return w.get(id) }, func(j job) bool { return j.State == contract.StateSucceeded })
+	w.balanced(w.atRest(1))
 }
 
 // A run whose Kubernetes Job went away behind everybody's back runs again, where its queue asks for that.

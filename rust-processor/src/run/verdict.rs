@@ -111,7 +111,6 @@ pub fn judge(
         },
         65 => failed(Exit::Permanent, Reason::AppError, true),
         101 if builtin => failed(Exit::Panic, Reason::Panic, false),
-        1 if builtin => failed(Exit::Failed, Reason::AppError, false),
         _ => failed(Exit::Failed, Reason::AppExit, false),
     }
 }
@@ -176,7 +175,7 @@ mod tests {
         let exit = |code: i32| code << 8;
         assert_eq!(judged(exit(0), false), (None, None, Some(0)));
         assert_eq!(judged(exit(65), false), (None, Some(Reason::AppError), Some(65)));
-        assert_eq!(judged(exit(1), true), (Some(1), Some(Reason::AppError), Some(1)));
+        assert_eq!(judged(exit(1), true), (Some(1), Some(Reason::AppExit), Some(1)));
         assert_eq!(judged(exit(1), false), (Some(1), Some(Reason::AppExit), Some(1)));
         assert_eq!(judged(exit(101), true), (Some(101), Some(Reason::Panic), Some(101)));
         assert_eq!(judged(exit(101), false), (Some(1), Some(Reason::AppExit), Some(101)));

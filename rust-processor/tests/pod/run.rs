@@ -91,7 +91,7 @@ fn the_exit_code_table() {
             Some("Panic"),
             101,
         ),
-        (task("process-data", &fails).1, 1, "attempt-failed", Some("AppError"), 1),
+        (task("process-data", &fails).1, 1, "attempt-failed", Some("AppExit"), 1),
         (
             task("process-data", &json!({ "records": "x" })).1,
             65,
@@ -172,10 +172,10 @@ fn a_failed_attempt_is_followed_by_another() {
         [
             "claimed 1/1",
             "started 1/1",
-            "attempt-failed 1/1 AppError",
+            "attempt-failed 1/1 AppExit",
             "claimed 1/2",
             "started 1/2",
-            "attempt-failed 1/2 AppError",
+            "attempt-failed 1/2 AppExit",
             "claimed 1/3",
             "started 1/3",
             "succeeded 1/3"
