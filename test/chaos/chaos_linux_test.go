@@ -89,6 +89,9 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	<-read
 	var s contract.Stats
 	w.await("the stats", func() error { return w.get("http://"+w.at("api")+"/jobs/stats", &s) })
+	if w.trims {
+		w.lookTrimmed()
+	}
 	o := &oracle{l: l}
 	for _, fault := range o.judge(s, l.told, l.history) {
 		t.Error(fault)

@@ -47,17 +47,23 @@ func (w *world) trim() (mend func()) {
 	}
 	lift()
 	return func() {
-		err := w.limitEvents(func(info *jetstream.StreamInfo) bool {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.trimmed = info.State.FirstSeq - 1; w.trimmed > upTo {
-				w.t.Errorf("the world has trimmed %d events, and meant %d: it cannot judge this seed", w.trimmed, upTo)
-			}
-			return false
-		})
-		if err != nil {
-			w.t.Errorf("look at the stream: %v", err)
+		if w.lookTrimmed(); w.trimmed > upTo {
+			w.t.Errorf("the world has trimmed %d events, and meant %d: it cannot judge this seed", w.trimmed, upTo)
 		}
+	}
+}
+
+// lookTrimmed notes how many events the stream has lost at its beginning. What was trimmed may come back: NATS
+// answers before its disk has it, and where it is killed then, it holds the events again.
+func (w *world) lookTrimmed() {
+	err := w.limitEvents(func(info *jetstream.StreamInfo) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.trimmed = info.State.FirstSeq - 1
+		return false
+	})
+	if err != nil {
+		w.t.Errorf("look at the stream: %v", err)
 	}
 }
 
