@@ -98,7 +98,7 @@ func New(o Options) (*Server, error) {
 	}
 	listener, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("api: %w; stop what listens there, or choose another address with --api", err)
+		return nil, fmt.Errorf("api: %w", err)
 	}
 	index, err := openIndex(o.IndexPath)
 	if err != nil {

@@ -122,7 +122,7 @@ func TestNewSaysWhatToDo(t *testing.T) {
 		change func(*Options)
 		says   string
 	}{
-		"port":        {func(o *Options) { o.Addr = taken.server.Addr() }, "choose another address"},
+		"port":        {func(o *Options) { o.Addr = taken.server.Addr() }, "address already in use"},
 		"no token":    {func(o *Options) { o.TokenFile = "/no/such/file" }, "TokenFile"},
 		"empty token": {func(o *Options) { o.TokenFile = empty }, "TokenFile"},
 		"schema":      {func(o *Options) { o.Config.Queues[0].Types[3].Schema = json.RawMessage(`{"type":7}`) }, "type person"},

@@ -12,6 +12,7 @@ import (
 	"tallyman/internal/doctor"
 	"tallyman/internal/program"
 	"tallyman/internal/queue"
+	"tallyman/internal/service"
 	"tallyman/scheduler"
 )
 
@@ -61,7 +62,7 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	}
 	srv, err := api.New(o)
 	if err != nil {
-		return err
+		return service.Elsewhere(err, "--addr")
 	}
 	p.Check(doctor.Queues(q, &p.Config)...)
 	p.Add("api", srv.Run, srv.Ready)

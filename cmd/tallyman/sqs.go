@@ -34,7 +34,7 @@ func newSQS() *cobra.Command {
 			}
 			srv, err := sqslocal.New(sqslocal.Options{Addr: addr, Path: data, Log: log})
 			if err != nil {
-				return err
+				return service.Elsewhere(err, "--addr")
 			}
 			if err := srv.EnsureQueues(cmd.Context(), &c); err != nil {
 				return err

@@ -140,7 +140,7 @@ func (p *Pipeline) WaitReady(ctx context.Context) error {
 func (p *Pipeline) join(ctx context.Context, o *Options) error {
 	sqs, err := sqslocal.New(sqslocal.Options{Addr: o.SQS, Path: p.folder.at("sqs.db"), Log: p.log, Faults: o.Faults})
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --sqs", err)
+		return service.Elsewhere(err, "--sqs")
 	}
 	p.add("sqs", sqs.Run, nil)
 	if err := sqs.EnsureQueues(ctx, &o.Config); err != nil {

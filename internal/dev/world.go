@@ -200,7 +200,7 @@ func (w *world) api(context.Context) error {
 		Claims: w.claims, Counter: w.queue, Remarks: w.p.stream, Auditor: auditor, Reports: w.audit, Log: w.p.log,
 	})
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --api", err)
+		return service.Elsewhere(err, "--api")
 	}
 	w.p.add("api", srv.Run, srv.Ready)
 	w.p.addresses.API = "http://" + srv.Addr()

@@ -23,7 +23,7 @@ const readyTimeout = 5 * time.Second
 func NewAdmin(addr string, parts []Part) (*Admin, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("admin: %w; choose another address with --admin", err)
+		return nil, Elsewhere(fmt.Errorf("admin: %w", err), "--admin")
 	}
 	a := &Admin{listener: l}
 	a.Ask(parts)

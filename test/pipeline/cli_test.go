@@ -258,7 +258,8 @@ func TestWhatIsInTheWayIsSaidInOneLine(t *testing.T) {
 	} {
 		args := append([]string{"dev", "--data", t.TempDir(), "--api", free, "--sqs", free, "--nats", free, "--admin", free}, c.args...)
 		got := tallyman(t, args...)
-		if (got.code != 1 && got.code != 2) || got.out != "" || !oneLine(got.err, c.part) {
+		advice := strings.Count(got.err, "--")
+		if (got.code != 1 && got.code != 2) || got.out != "" || !oneLine(got.err, c.part) || advice > 1 {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
