@@ -21,8 +21,9 @@ import (
 )
 
 // endpoint measures the batch endpoint by the processor time of the api alone. On a real cluster NATS and SQS
-// have machines of their own, so what two cores take in is what two cores of the api do.
-func endpoint(ctx context.Context, t *figures.Table, body []byte) error {
+// have machines of their own, so what two cores take in is what two cores of the api do. whole is what came of it
+// where all shared them.
+func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64) error {
 	w, err := startAlone(ctx)
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte) error {
 	}
 	const cores = 2
 	t.Add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
-		"jobs/s", 0, figures.AtLeast(10_000))
+		"jobs/s", whole, figures.AtLeast(10_000))
 	return nil
 }
 

@@ -22,8 +22,10 @@ import (
 const (
 	submitters = 100
 	submits    = 3000
-	batchSize  = 1000
-	batches    = 50
+	// oneAfterAnother is how many are posted so, for comparison.
+	oneAfterAnother = 200
+	batchSize       = 1000
+	batches         = 50
 )
 
 // submit measures how jobs are taken in, with nobody at work.
@@ -37,20 +39,27 @@ func submit(ctx context.Context, t *figures.Table) error {
 	if err := sharing(ctx, t, w); err != nil {
 		return err
 	}
-	took, err := concurrently(submitters, submits, func(int) error { return w.post(ctx, "/jobs", nil) })
+	post := func(int) error { return w.post(ctx, "/jobs", nil) }
+	took, err := concurrently(1, oneAfterAnother, post)
 	if err != nil {
 		return err
 	}
-	t.Add("api: POST /jobs, 100 at a time", submits/took.Seconds(), "jobs/s", 0, figures.None())
+	single := oneAfterAnother / took.Seconds()
+	if took, err = concurrently(submitters, submits, post); err != nil {
+		return err
+	}
+	each := submits / took.Seconds()
+	t.Add("api: POST /jobs, 100 at a time, beside one", each, "jobs/s", single, figures.None())
 	body := []byte("[" + strings.Repeat(`{"type":"probe","payload":{"target":"127.0.0.1","duration":"1"}},`, batchSize-1) +
 		`{"type":"probe","payload":{}}]`)
 	took, err = concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) })
 	if err != nil {
 		return err
 	}
-	t.Add("api: POST /jobs/batch, with the whole pipeline on the same cores", batches*batchSize/took.Seconds(), "jobs/s", 0, figures.None())
+	whole := batches * batchSize / took.Seconds()
+	t.Add("api: POST /jobs/batch, with the whole pipeline on the same cores", whole, "jobs/s", each, figures.None())
 	stop()
-	return endpoint(ctx, t, body)
+	return endpoint(ctx, t, body, whole)
 }
 
 // sharing compares senders that share SendMessageBatch with as many that each send alone. SQS answers
