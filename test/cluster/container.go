@@ -40,15 +40,21 @@ func (c *Cluster) KillPods(namespace, selector, container string) (killed int) {
 		if pod.DeletionTimestamp != nil || runningContainer(pod, container) == "" {
 			continue
 		}
-		c.KillContainer(namespace, pod.Name, container)
+		c.KillPod(namespace, pod.Name, container)
 		killed++
-		now := int64(0)
-		err := c.client.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: &now})
-		if err != nil && !apierrors.IsNotFound(err) {
-			c.t.Fatal(err)
-		}
 	}
 	return killed
+}
+
+// KillPod ends a container of one pod by SIGKILL, and takes the pod away.
+func (c *Cluster) KillPod(namespace, pod, container string) {
+	c.t.Helper()
+	c.KillContainer(namespace, pod, container)
+	now := int64(0)
+	err := c.client.CoreV1().Pods(namespace).Delete(c.t.Context(), pod, metav1.DeleteOptions{GracePeriodSeconds: &now})
+	if err != nil && !apierrors.IsNotFound(err) {
+		c.t.Fatal(err)
+	}
 }
 
 // runningContainer is the id of a pod's container, "" where it does not run.

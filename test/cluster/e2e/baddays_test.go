@@ -179,23 +179,31 @@ func (w *tallyman) askQueue(operation string, in any) {
 	})
 }
 
-// allowDirect changes a setting of the claims' bucket that correctness rests on, as an administrator could.
-func (w *tallyman) allowDirect(allow bool) {
+// jetStream is NATS as an administrator has it, until the test ends.
+func (w *tallyman) jetStream() jetstream.JetStream {
 	w.t.Helper()
 	credentials, err := w.Client().CoreV1().Secrets(w.namespace).Get(w.t.Context(), "tallyman-nats-admin", metav1.GetOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	user, password, _ := strings.Cut(strings.TrimSpace(string(credentials.Data["credentials"])), ":")
-	nc, err := nats.Connect("nats://"+w.Service(w.namespace, "tallyman-nats", 4222), nats.UserInfo(user, password), nats.CustomInboxPrefix("_INBOX_admin"))
+	nc, err := nats.Connect("nats://"+w.Service(w.namespace, "tallyman-nats", 4222), nats.UserInfo(user, password),
+		nats.CustomInboxPrefix("_INBOX_admin"), nats.MaxReconnects(-1))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer nc.Close()
+	w.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return js
+}
+
+// allowDirect changes a setting of the claims' bucket that correctness rests on, as an administrator could.
+func (w *tallyman) allowDirect(allow bool) {
+	w.t.Helper()
+	js := w.jetStream()
 	bucket, err := js.Stream(w.t.Context(), "KV_claims")
 	if err != nil {
 		w.t.Fatal(err)

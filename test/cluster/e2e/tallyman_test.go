@@ -69,7 +69,7 @@ func (w *tallyman) helmArgs(verb string, sets ...string) []string {
 		args = append(args, "--wait")
 	}
 	for _, component := range []string{"api", "scheduler", "bridge", "aggregator"} {
-		args = append(args, "--set", component+".replicas=1")
+		args = append(args, "--set-json", component+".replicas=1") // what sets say comes later, and goes before it
 	}
 	for _, set := range sets {
 		args = append(args, "--set-json", set)
