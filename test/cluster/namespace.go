@@ -30,6 +30,17 @@ func (c *Cluster) NamespaceWith(labels map[string]string) string {
 		c.t.Fatalf("making a namespace: %v", err)
 	}
 	name := namespace.Name
+	c.Adopt(name)
+	// A pod may not be made before its namespace's default service account is there.
+	c.Eventually(patience, "the namespace has its service account", func(ctx context.Context) error {
+		_, err := c.client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
+		return err
+	})
+	return name
+}
+
+// Adopt takes a namespace that is made by others, or will be: it goes with the test, as one of Namespace does.
+func (c *Cluster) Adopt(name string) {
 	c.namespaces = append(c.namespaces, name)
 	c.t.Cleanup(func() {
 		ctx, cancel := cleanup()
@@ -42,10 +53,4 @@ func (c *Cluster) NamespaceWith(labels map[string]string) string {
 			c.t.Errorf("removing namespace %s: %v", name, err)
 		}
 	})
-	// A pod may not be made before its namespace's default service account is there.
-	c.Eventually(patience, "the namespace has its service account", func(ctx context.Context) error {
-		_, err := c.client.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
-		return err
-	})
-	return name
 }
