@@ -123,10 +123,11 @@ func TestARetryTakesItsOwnTask(t *testing.T) {
 	}
 }
 
-// An empty queue makes no pod.
+// An empty queue makes no pod, also where KEDA looks at it; what comes then is run.
 func TestAnEmptyQueueMakesNoPod(t *testing.T) {
 	t.Parallel()
 	w := install(t)
+	w.scaledJobIs("tallyman-queue-default", "Ready")
 	w.Always(time.Minute, "there is no pod of a unit", func(ctx context.Context) error {
 		pods, err := w.pods(ctx)
 		if err == nil && len(pods) > 0 {
@@ -134,4 +135,8 @@ func TestAnEmptyQueueMakesNoPod(t *testing.T) {
 		}
 		return err
 	})
+	w.becomes(w.submit(quick()), "succeeded", long)
+	if s := w.settles(patience, map[string]int{"succeeded": 1}); s.Units["noop"] != 0 {
+		t.Errorf("the units say %v", s.Units)
+	}
 }
