@@ -26,27 +26,48 @@ func TestAKilledContainerIsAnAttempt(t *testing.T) {
 	w.cancel(id)
 }
 
-// saidOnce fails where the stream holds a fact of a job twice by one voice, and gives the voices of each kind of fact.
-func (w *tallyman) saidOnce(id string) (voices map[string][]string) {
+// fact is one event of a job, as the stream holds it.
+type fact struct {
+	Kind, Source, Reason string
+	Run, Attempt         int
+}
+
+// facts are what the stream holds of a job.
+func (w *tallyman) facts(id string) (all []fact) {
 	w.t.Helper()
 	var said struct {
 		Events []struct {
-			Event struct{ ID, Source, Type string }
+			Event struct {
+				Source, Type string
+				Data         struct {
+					Run, Attempt int
+					Reason       string
+				}
+			}
 		}
 	}
 	if err := w.ask(w.t.Context(), "GET", "/jobs/"+id+"/events", nil, &said); err != nil {
 		w.t.Fatal(err)
 	}
-	seen := map[string]bool{}
-	voices = map[string][]string{}
 	for _, e := range said.Events {
-		voice := e.Event.ID + " by " + e.Event.Source
-		if seen[voice] {
-			w.t.Errorf("the stream holds twice: %s", voice)
-		}
-		seen[voice] = true
 		kind := strings.TrimSuffix(strings.TrimPrefix(e.Event.Type, "dev.tallyman.job."), ".v1")
-		voices[kind] = append(voices[kind], e.Event.Source)
+		all = append(all, fact{kind, e.Event.Source, e.Event.Data.Reason, e.Event.Data.Run, e.Event.Data.Attempt})
+	}
+	return all
+}
+
+// saidOnce fails where the stream holds a fact of a job twice by one voice, and gives the voices of each kind of fact.
+func (w *tallyman) saidOnce(id string) (voices map[string][]string) {
+	w.t.Helper()
+	seen := map[fact]bool{}
+	voices = map[string][]string{}
+	for _, f := range w.facts(id) {
+		voices[f.Kind] = append(voices[f.Kind], f.Source)
+		f.Reason = "" // the same voice with another reason says the same fact twice
+		if seen[f] {
+			w.t.Errorf("the stream holds twice: %+v", f)
+		}
+		seen[f] = true
 	}
 	return voices
 }

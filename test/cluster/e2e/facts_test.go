@@ -35,39 +35,86 @@ func ownInstall(t *testing.T) *tallyman {
 
 func ownJob(kind string) post { return post{Queue: "own", Type: kind, Payload: map[string]any{}} }
 
-// Each way of a work to end has its reason and its attempts, once.
+// Each way of a work to end has its reason and its attempts, and each of them is said once by whoever saw it.
 func TestEveryEndingHasItsReason(t *testing.T) {
 	t.Parallel()
 	w := ownInstall(t)
 	timed := ownJob("wait")
 	timed.Timeout = 2
+	type voices map[string]string // the reason that each source gives
 	for _, want := range []struct {
 		job      post
-		state    string
 		attempts int
-		reasons  []string // that are true of each failed attempt
+		reason   string // of each attempt, and of the run; "" where it succeeds
+		by       voices // who says how an attempt ended
+		perhaps  voices // who says it where it outlives its work
 	}{
-		{ownJob("well"), "succeeded", 1, nil},
-		{ownJob("one"), "failed", 3, []string{"AppExit"}},
-		{ownJob("permanent"), "failed", 1, []string{"AppError"}},
-		{ownJob("eat"), "failed", 3, []string{"OOMKilled"}},
-		{timed, "failed", 3, []string{"Timeout"}},
-		{post{Queue: "brief", Type: "wait", Payload: map[string]any{}}, "failed", 1, []string{"DeadlineExceeded"}},
+		{ownJob("well"), 1, "", voices{"processor": ""}, nil},
+		{ownJob("one"), 3, "AppExit", voices{"processor": "AppExit", "bridge": "AppExit"}, nil},
+		{ownJob("permanent"), 1, "AppError", voices{"processor": "AppError", "bridge": "AppError"}, nil},
+		// Who has no memory left is killed alone, or (control groups v2) with the processor beside it.
+		{ownJob("eat"), 3, "OOMKilled", voices{"bridge": "OOMKilled"}, voices{"processor": "AppExit"}},
+		{timed, 3, "Timeout", voices{"processor": "Timeout", "bridge": "Timeout"}, nil},
+		{post{Queue: "brief", Type: "wait", Payload: map[string]any{}}, 1, "DeadlineExceeded", voices{"bridge": "DeadlineExceeded"}, nil},
 	} {
-		t.Run(want.job.Queue+" "+want.job.Type+" "+want.state, func(t *testing.T) {
+		t.Run(want.job.Queue+" "+want.job.Type+" "+want.reason, func(t *testing.T) {
 			t.Parallel()
+			state, kind := "failed", "attempt-failed"
+			if want.reason == "" {
+				state, kind = "succeeded", "succeeded"
+			}
 			id := w.submit(want.job)
-			j := w.becomes(id, want.state, 2*long)
-			w.saidOnce(id)
+			j := w.becomes(id, state, 2*long)
+			if !slices.Equal(j.Runs, []jobRun{{1, state, want.reason}}) {
+				t.Errorf("its runs are %+v", j.Runs)
+			}
 			if len(j.Attempts) != want.attempts {
 				t.Errorf("it has %d attempts, want %d: %+v", len(j.Attempts), want.attempts, j.Attempts)
 			}
-			for _, a := range j.Attempts {
-				if a.Ending == "failed" && !slices.Contains(want.reasons, a.Reason) {
-					t.Errorf("attempt %d failed by %s, want %v", a.Attempt, a.Reason, want.reasons)
+			for i, a := range j.Attempts {
+				if a.Ending != state || a.Reason != want.reason {
+					t.Errorf("attempt %d %s by %q, want %s by %q", a.Attempt, a.Ending, a.Reason, state, want.reason)
 				}
+				w.isSaid(t, id, kind, i+1, want.by, want.perhaps)
+			}
+			if by := w.saidOnce(id)["failed"]; state == "failed" && len(by) != 1 {
+				t.Errorf("that it failed was said by %v", by)
 			}
 		})
+	}
+}
+
+// isSaid waits until an attempt's fact was said by each of these voices, the bridge's may come after the job's end, and
+// fails where another voice says it, or one of them with another reason.
+func (w *tallyman) isSaid(t *testing.T, id, kind string, attempt int, by, perhaps map[string]string) {
+	t.Helper()
+	var said map[string]string
+	w.Eventually(patience, fmt.Sprintf("%s of attempt %d of %s was said by %v", kind, attempt, id, by), func(context.Context) error {
+		said = map[string]string{}
+		for _, f := range w.facts(id) {
+			if f.Kind == kind && f.Attempt == attempt {
+				said[f.Source] = f.Reason
+			}
+		}
+		for source := range by {
+			if _, heard := said[source]; !heard {
+				return fmt.Errorf("it was said by %v", said)
+			}
+		}
+		return nil
+	})
+	for source, reason := range said {
+		wanted, must := by[source]
+		if !must {
+			may := false
+			if wanted, may = perhaps[source]; !may {
+				t.Errorf("%s of attempt %d was said by %s too, by %q", kind, attempt, source, reason)
+				continue
+			}
+		}
+		if reason != wanted {
+			t.Errorf("%s of attempt %d was said by %s by %q, want %q", kind, attempt, source, reason, wanted)
+		}
 	}
 }
 
