@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"tallyman/test/cluster"
 )
 
 // own is a queue with an image of its own, the toolbox, and a type for each way to end; brief, one whose Kubernetes Jobs
@@ -171,13 +175,58 @@ func TestAnEvictedAttemptSpendsNoRetry(t *testing.T) {
 	w.cancel(id)
 }
 
-// cancel asks for a running job's end, and waits for it.
+// cancel asks for a running job's end, and waits for it: its Kubernetes Job ends with it, by the rule for exit code 86,
+// and makes no other pod.
 func (w *tallyman) cancel(id string) {
 	w.t.Helper()
+	unit := w.unitOf(id)
+	before := w.podsOf(unit)
 	if err := w.ask(w.t.Context(), "DELETE", "/jobs/"+id, nil, nil); err != nil {
 		w.t.Fatal(err)
 	}
 	w.becomes(id, "cancelled", long)
+	w.Eventually(patience, "Kubernetes Job "+unit+" has failed by its policy", func(ctx context.Context) error {
+		have, err := w.Client().BatchV1().Jobs(w.namespace).Get(ctx, unit, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		for _, c := range have.Status.Conditions {
+			if c.Type != batchv1.JobFailed || c.Status != corev1.ConditionTrue {
+				continue
+			}
+			if c.Reason == batchv1.JobReasonPodFailurePolicy && strings.Contains(c.Message, "exit code 86") {
+				return nil
+			}
+			return fmt.Errorf("%w: %s: %s", cluster.ErrNever, c.Reason, c.Message)
+		}
+		return fmt.Errorf("it is %+v", have.Status)
+	})
+	// Kubernetes waits 10 s before the pod after the first that failed, and twice as long before the next.
+	w.Always(15*time.Second, "no other pod is made for "+unit, func(context.Context) error {
+		for _, name := range w.podsOf(unit) {
+			if !slices.Contains(before, name) {
+				return fmt.Errorf("there is %s beside %v", name, before)
+			}
+		}
+		return nil
+	})
+}
+
+// podsOf are the names of a Kubernetes Job's pods.
+func (w *tallyman) podsOf(unit string) (names []string) {
+	w.t.Helper()
+	w.Eventually(patience, "the pods of "+unit+" are listed", func(ctx context.Context) error {
+		list, err := w.Client().CoreV1().Pods(w.namespace).List(ctx, metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + unit})
+		if err != nil {
+			return err
+		}
+		names = nil
+		for i := range list.Items {
+			names = append(names, list.Items[i].Name)
+		}
+		return nil
+	})
+	return names
 }
 
 // A pod that somebody deletes is an attempt that failed; the next one goes on.
