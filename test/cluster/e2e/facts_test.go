@@ -249,16 +249,20 @@ func TestADeletedPodIsAnAttempt(t *testing.T) {
 	w.cancel(id)
 }
 
-// What ends and goes while no bridge looks is judged by the next one.
+// What ends and goes while no bridge looks is judged by the next one: a Kubernetes Job that it had seen is deleted, one
+// that it never saw is made and deleted, and another is made and fails.
 func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	t.Parallel()
 	w := ownInstall(t)
-	stays, goes := w.submit(ownJob("wait")), ""
-	w.running(stays, 1)
+	seen := w.submit(ownJob("wait"))
+	w.running(seen, 1)
 	w.Kubectl("-n", w.namespace, "scale", "deployment", "tallyman-bridge", "--replicas", "0")
 	w.Kubectl("-n", w.namespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=bridge", "--timeout", "60s")
-	w.Kubectl("-n", w.namespace, "delete", "jobs", "-l", "scaledjob.keda.sh/name", "--wait=true")
-	goes = w.submit(ownJob("one"))
+	w.deleteUnit(seen)
+	unseen := w.submit(ownJob("wait"))
+	w.running(unseen, 1)
+	w.deleteUnit(unseen)
+	fails := w.submit(ownJob("one"))
 	w.Eventually(long, "its Kubernetes Job is made and fails", func(ctx context.Context) error {
 		units, err := w.units(ctx)
 		if err == nil && (len(units) != 1 || outcome(&units[0]) != "failed") {
@@ -266,10 +270,37 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 		}
 		return err
 	})
+	for _, id := range []string{seen, unseen} {
+		if j, err := w.job(t.Context(), id); err != nil || j.State != "running" {
+			t.Errorf("while no bridge looks, job %s whose Kubernetes Job is gone is %s: %v", id, j.State, err)
+		}
+	}
 	w.Kubectl("-n", w.namespace, "scale", "deployment", "tallyman-bridge", "--replicas", "1")
-	w.becomes(stays, "failed", long)
-	w.becomes(goes, "failed", long)
-	w.settles(patience, map[string]int{"failed": 2})
+	w.judged(seen, 1, "Deleted")
+	w.judged(unseen, 1, "Deleted")
+	w.judged(fails, 3, "AppExit")
+	s := w.settles(patience, map[string]int{"failed": 3})
+	if s.Failures["Deleted"] != 2 || s.Failures["AppExit"] != 3 || len(s.Failures) != 2 {
+		t.Errorf("the books say %+v", s)
+	}
+	w.verified()
+}
+
+// judged waits until a job has failed, and looks that its run and each of its attempts failed for this reason.
+func (w *tallyman) judged(id string, attempts int, reason string) {
+	w.t.Helper()
+	j := w.becomes(id, "failed", long)
+	if !slices.Equal(j.Runs, []jobRun{{1, "failed", reason}}) || len(j.Attempts) != attempts {
+		w.t.Errorf("job %s was to fail in %d attempts by %s: %+v", id, attempts, reason, j)
+	}
+	for _, a := range j.Attempts {
+		if a.Ending != "failed" || a.Reason != reason {
+			w.t.Errorf("attempt %d of %s %s by %q, want failed by %s", a.Attempt, id, a.Ending, a.Reason, reason)
+		}
+	}
+	if voices := w.saidOnce(id)["failed"]; !slices.Equal(voices, []string{"bridge"}) {
+		w.t.Errorf("that %s failed was said by %v", id, voices)
+	}
 }
 
 // While an image cannot be pulled, a Secret is missing or no node fits, every message stays in SQS.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"tallyman/contract"
@@ -117,8 +118,8 @@ func (w *tallyman) staysFailed(id string) {
 	w.saidOnce(id)
 }
 
-// deleteUnit deletes the Kubernetes Job that owns a job's newest run, as a person would, and waits until its pod is gone
-// with it.
+// deleteUnit deletes the Kubernetes Job that owns a job's newest run, as a person would, and waits until it is gone and
+// its pod with it.
 func (w *tallyman) deleteUnit(id string) {
 	w.t.Helper()
 	unit, background := w.unitOf(id), metav1.DeletePropagationBackground
@@ -126,7 +127,10 @@ func (w *tallyman) deleteUnit(id string) {
 	if err := w.Client().BatchV1().Jobs(w.namespace).Delete(w.t.Context(), unit, options); err != nil {
 		w.t.Fatal(err)
 	}
-	w.Eventually(patience, "Kubernetes Job "+unit+" has no pod", func(ctx context.Context) error {
+	w.Eventually(patience, "Kubernetes Job "+unit+" is gone, and has no pod", func(ctx context.Context) error {
+		if _, err := w.Client().BatchV1().Jobs(w.namespace).Get(ctx, unit, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there, or nobody knows: %w", err)
+		}
 		pods, err := w.pods(ctx)
 		if err != nil {
 			return err
