@@ -280,6 +280,12 @@ func TestLags(t *testing.T) {
 	all = examined(t, b.Lags()...)
 	wants(t, all, "accepted", true, "1 tasks wait")
 	wants(t, all, "audit", false, "run `tallyman verify`")
+	report := contract.AuditReport{V: 1, At: contract.At(time.Now()), Remarks: []string{"stats were not compared"}}
+	put(contract.BucketAudit, contract.KeyReport, report)
+	wants(t, examined(t, b.Lags()...), "audit", true, "ago; but stats were not compared")
+	report.Unchecked = []string{"queue default: SQS is away"}
+	put(contract.BucketAudit, contract.KeyReport, report)
+	wants(t, examined(t, b.Lags()...), "audit", false, "could not look at queue default")
 	put(contract.BucketJobs, contract.KeyStats, contract.Stats{AsOf: contract.AsOf{Seq: waits.TaskSeq}, Balance: contract.Balance{Off: 3}})
 	wants(t, examined(t, b.Lags()...), "ledger", false, "off 3")
 }
