@@ -78,10 +78,7 @@ func TestRefusals(t *testing.T) {
 	for _, row := range refusals {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join(t.TempDir(), "values.yaml")
-			if err := os.WriteFile(file, []byte(row.values), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			file := valuesFile(t, row.values)
 			for _, helm := range helms {
 				_, err := template(t, helm, "-f", file)
 				if err == nil {
@@ -96,6 +93,15 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+func valuesFile(t *testing.T, values string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // An older cluster has no podFailurePolicy to rely on.
