@@ -16,6 +16,7 @@ func report() contract.AuditReport {
 	at := contract.At(time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC))
 	r := contract.AuditReport{
 		V: contract.AuditVersion, At: at, AsOf: contract.AsOf{Seq: 9, Time: at}, Pending: 1, Unchecked: []string{"queue default: SQS is unavailable"},
+		Remarks:  []string{"stats were not compared"},
 		Looked:   contract.AuditScope{Events: 9, From: 1, Documents: 2, Claims: 4},
 		Queues:   []contract.AuditQueue{{Queue: "default", Waiting: 1}},
 		Clusters: []contract.AuditUnits{{Cluster: "prod-eu", At: at, Units: 1}}, Took: 0.5,

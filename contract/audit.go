@@ -17,6 +17,7 @@ type AuditReport struct {
 	More        int          `json:"more,omitempty"`      // findings beyond those
 	Pending     int          `json:"pending"`             // what did not fit, but may be under way: it is looked at again
 	Unchecked   []string     `json:"unchecked,omitempty"` // what could not be looked at, and why
+	Remarks     []string     `json:"remarks,omitempty"`   // what was not compared, and need not be: no fault, but no praise either
 	Looked      AuditScope   `json:"looked"`
 	Queues      []AuditQueue `json:"queues,omitempty"`
 	Clusters    []AuditUnits `json:"clusters,omitempty"`
@@ -124,7 +125,8 @@ func (r *AuditReport) Account(all []Finding) {
 	r.More = len(all) - len(r.Findings)
 }
 
-// Clean tells whether everything was looked at and fits.
+// Clean tells whether everything that can be looked at was, and fits. Remarks are no fault: where a log is too
+// long to be replayed, or no longer begins at its beginning, nobody has anything to mend.
 func (r *AuditReport) Clean() bool { return r.Unaccounted == 0 && len(r.Unchecked) == 0 }
 
 // Summary is the report as GET /jobs/stats shows it.

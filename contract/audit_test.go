@@ -30,6 +30,9 @@ func TestAuditReportCountsEachThingOnce(t *testing.T) {
 	if r.Account(nil); !r.Clean() || r.Findings == nil || r.Unaccounted != 0 {
 		t.Errorf("%+v", r)
 	}
+	if r.Remarks = []string{"the log is too long"}; !r.Clean() {
+		t.Error("a remark is taken for a fault")
+	}
 	r.Unchecked = []string{"a queue"}
 	if r.Clean() {
 		t.Error("what was not looked at is not clean")

@@ -16,8 +16,9 @@ COPY internal/program/*.go internal/program/
 COPY internal/queue/*.go internal/queue/
 COPY internal/service/*.go internal/service/
 COPY internal/stream/*.go internal/stream/
+ARG VERSION=0.0.0-dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/bridge ./cmd/bridge
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X tallyman/internal/service.release=$VERSION" -o /out/bridge ./cmd/bridge
 
 FROM scratch
 ARG VERSION=0.0.0-dev

@@ -239,3 +239,30 @@ func TestDockerfilesMakeTheBuildersLayout(t *testing.T) {
 		}
 	}
 }
+
+// What docker builds knows what is released, as what the builder makes does: --build-arg VERSION=1.2.3.
+func TestDockerfilesStampTheRelease(t *testing.T) {
+	t.Parallel()
+	programs := 0
+	for _, r := range catalog() {
+		if r.Extra || !strings.HasPrefix(r.Main, "tallyman/cmd/") {
+			continue
+		}
+		programs++
+		told, stamped := false, false
+		for _, c := range stages(t, "images/"+r.Name+".Dockerfile")[0].Commands {
+			switch c := c.(type) {
+			case *instructions.ArgCommand:
+				told = told || c.Args[0].Key == "VERSION" && c.Args[0].ValueString() == unreleased
+			case *instructions.RunCommand:
+				stamped = stamped || told && strings.Contains(strings.Join(c.CmdLine, " "), `-ldflags "-s -w -buildid= -X `+stamp+`=$VERSION"`)
+			}
+		}
+		if !stamped {
+			t.Errorf("images/%s.Dockerfile does not tell its program what is released", r.Name)
+		}
+	}
+	if programs != 5 {
+		t.Errorf("%d programs in Go, and there are five", programs)
+	}
+}

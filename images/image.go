@@ -32,6 +32,7 @@ func (r Recipe) Build(ctx context.Context, t Tree, given Origin) (v1.Image, erro
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	out := filepath.Join(dir, r.Name)
+	t.release = o.Version
 	if err := r.compile(ctx, t, out); err != nil {
 		return nil, fmt.Errorf("building the program of the image %s: %w", r.Name, err)
 	}

@@ -19,11 +19,14 @@ func (t Tree) goEnv() []string {
 // imageTag is the build tag of programs in images: what only a machine of one's own can use is left out.
 const imageTag = "image"
 
-// compileGo builds one main package. Paths, the build's id and the state of the checkout are left out, since the same
+// stamp is where a program keeps what is released.
+const stamp = "tallyman/internal/service.release"
+
+// compileGo builds one main package, and tells it what is released. Paths, the build's id and the state of the checkout are left out, since the same
 // source in another folder is the same program.
 func compileGo(pkg string) func(context.Context, Tree, string) error {
 	return func(ctx context.Context, t Tree, out string) error {
-		_, err := t.run(ctx, t.goEnv(), "go", "build", "-tags", imageTag, "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, pkg)
+		_, err := t.run(ctx, t.goEnv(), "go", "build", "-tags", imageTag, "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -X "+stamp+"="+t.release, "-o", out, pkg)
 		return err
 	}
 }

@@ -18,8 +18,9 @@ COPY internal/service/*.go internal/service/
 COPY internal/stream/*.go internal/stream/
 COPY scheduler/*.go scheduler/
 COPY webhook/*.go webhook/
+ARG VERSION=0.0.0-dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/scheduler ./cmd/scheduler
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X tallyman/internal/service.release=$VERSION" -o /out/scheduler ./cmd/scheduler
 
 FROM scratch
 ARG VERSION=0.0.0-dev

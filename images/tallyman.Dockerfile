@@ -9,8 +9,9 @@ COPY cmd/tallyman/*.go cmd/tallyman/
 COPY contract/*.go contract/
 COPY internal/service/*.go internal/service/
 COPY internal/sqslocal/*.go internal/sqslocal/
+ARG VERSION=0.0.0-dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /out/tallyman ./cmd/tallyman
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X tallyman/internal/service.release=$VERSION" -o /out/tallyman ./cmd/tallyman
 
 FROM scratch
 ARG VERSION=0.0.0-dev

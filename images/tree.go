@@ -14,6 +14,8 @@ import (
 type Tree struct {
 	Root  string
 	Quick bool // programs are for a developer's next look, not for a release
+
+	release string // what programs are told that they are
 }
 
 // findRoot looks for the project's own go.mod, from a folder upwards.

@@ -13,7 +13,7 @@ import (
 func main() {
 	var o aggregator.Options
 	p := program.New("aggregator")
-	p.Flags.DurationVar(&o.Retention, "retention", aggregator.DefaultRetention, "how long the documents of ended jobs are kept")
+	p.NeedRetention(&o.Retention, aggregator.DefaultRetention, "how long the documents of ended jobs are kept")
 	p.Flags.Uint64Var(&o.AcceptGapsTo, "accept-gaps-to", 0, "the sequence up to which it is known that nothing was lost by those that the stream does not have (docs/runbook.md)")
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
 		return build(ctx, p, o)

@@ -26,7 +26,7 @@ func main() {
 	p.Flags.StringVar(&o.TokenFile, "token-file", "", "file with the bearer token to ask for; none is asked for without")
 	p.Flags.IntVar(&o.MaxStreams, "max-streams", api.DefaultMaxStreams, "clients that follow events at a time")
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
-	p.Flags.DurationVar(&past.Retention, "retention", aggregator.DefaultRetention, "the aggregator's, for the stats of a past moment to be the same")
+	p.NeedRetention(&past.Retention, aggregator.DefaultRetention, "the aggregator's, for the stats of a past moment to be the same")
 	p.Flags.IntVar(&past.Most, "replay", aggregator.DefaultReplay, "how many events are read at most for the stats of a past moment")
 	p.NeedAudit(&a)
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {

@@ -24,7 +24,7 @@ func main() {
 	p.Flags.DurationVar(&o.AcceptedAfter, "accepted-after", scheduler.DefaultAcceptedAfter, "send a run again that SQS has not taken for so long")
 	p.Flags.DurationVar(&o.QueuedAfter, "queued-after", scheduler.DefaultQueuedAfter, "send a run again that waits while its queue was empty for so long; 0: never")
 	p.Flags.DurationVar(&o.AuditEvery, "audit-every", scheduler.DefaultAuditEvery, "how often the leader audits")
-	p.Flags.DurationVar(&a.Retention, "retention", aggregator.DefaultRetention, "the aggregator's, for an audit to know which documents are gone")
+	p.NeedRetention(&a.Retention, aggregator.DefaultRetention, "the aggregator's, for an audit to know which documents are gone")
 	p.NeedAudit(&a)
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
 		return build(ctx, p, o, &a)

@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"runtime/debug"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -50,19 +50,11 @@ func newVersion(s *shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Say which build this is", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := map[string]string{"version": "dev", "go": "", "revision": ""}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				v["version"], v["go"] = info.Main.Version, info.GoVersion
-				for _, kv := range info.Settings {
-					if kv.Key == "vcs.revision" {
-						v["revision"] = kv.Value
-					}
-				}
-			}
+			v := map[string]string{"version": service.Version(), "go": runtime.Version(), "revision": service.Revision()}
 			if s.output == "json" {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(v)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tallyman %s %s %s\n", v["version"], v["revision"], v["go"])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tallyman %s %s\n", v["version"], v["go"])
 			return err
 		},
 	}

@@ -32,7 +32,9 @@ func newVerify(s *shared) *cobra.Command {
 		Long: "Audit now: the ledger against a replay of the stream, byte for byte; against what SQS counts; against claims and\n" +
 			"Kubernetes Jobs. Whatever does not fit is named, with what to do. What may be under way is looked at again before it\n" +
 			"is named: --wait says for how long; what is pending then is named by the scheduler's own audits in time.\n\n" +
-			"Exit code 0: everything fits. 1: something does not, or could not be looked at.",
+			"Exit code 0: everything that was compared fits; a `remark` says what was not compared though nothing is wrong: a log that\n" +
+			"is longer than an audit replays, or of which the oldest events have aged out. 1: something does not fit, or could not\n" +
+			"be looked at.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := s.client()
@@ -118,6 +120,9 @@ func writeAudit(w io.Writer, r *contract.AuditReport) error {
 	}
 	for _, u := range r.Unchecked {
 		fmt.Fprintf(w, "\nnot looked at: %s\n", u)
+	}
+	for _, remark := range r.Remarks {
+		fmt.Fprintf(w, "\nremark: %s\n", remark)
 	}
 	if r.Pending > 0 {
 		fmt.Fprintf(w, "\n%d things did not fit but may be under way; `tallyman verify --wait 5m` looks again\n", r.Pending)

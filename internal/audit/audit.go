@@ -137,7 +137,7 @@ func (a *Auditor) report(l *look, began time.Time) contract.AuditReport {
 	now := a.o.Clock.Now()
 	found, pending := a.m.findings(now)
 	r := contract.AuditReport{
-		V: contract.AuditVersion, At: contract.At(now), AsOf: l.asOf, Pending: pending, Unchecked: l.unchecked,
+		V: contract.AuditVersion, At: contract.At(now), AsOf: l.asOf, Pending: pending, Unchecked: l.unchecked, Remarks: l.remarks,
 		Looked: contract.AuditScope{
 			Events: l.replay.Events(), From: max(1, l.info.First), Documents: len(l.docs), Claims: l.records,
 		},

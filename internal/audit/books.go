@@ -11,12 +11,17 @@ import (
 )
 
 // lookAtBooks suspects every other document of the bucket that is not what the events add up to. Where the
-// stream no longer begins at its beginning, or has gaps, its sums cannot be told from it.
+// stream no longer begins at its beginning, or has gaps, their sums cannot be told from it, and that is said.
 func (l *look) lookAtBooks(ctx context.Context) error {
 	if b := &l.shown.Balance; b.Gap || b.Off > 0 {
 		l.suspect(subject{key: contract.KeyStats})
 	}
-	if !l.comparable() || !l.replay.Whole() {
+	if !l.comparable() {
+		return nil
+	}
+	if !l.replay.Whole() {
+		l.remark("stats, books and windows were not compared with the stream: it no longer has every event from the very first on (it begins at %d), "+
+			"so it cannot tell their sums; each job's document was compared", l.replay.First())
 		return nil
 	}
 	want, err := l.wanted()

@@ -30,6 +30,7 @@ type look struct {
 	units     map[string]*contract.Inventory // by cluster
 	queues    []contract.AuditQueue
 	unchecked []string
+	remarks   []string
 	suspects  map[subject]bool
 	listed    []subject
 }
@@ -66,6 +67,11 @@ func (l *look) subjects() []subject { return l.listed }
 // cannot notes what could not be looked at.
 func (l *look) cannot(format string, args ...any) {
 	l.unchecked = append(l.unchecked, contract.CutText(fmt.Sprintf(format, args...), contract.MaxReportText))
+}
+
+// remark notes what is not compared though nothing is wrong.
+func (l *look) remark(format string, args ...any) {
+	l.remarks = append(l.remarks, contract.CutText(fmt.Sprintf(format, args...), contract.MaxReportText))
 }
 
 // lookAtAll looks from what is made of others to what it is made of, and what was suspected before is suspected
@@ -125,11 +131,12 @@ func (l *look) readStats(ctx context.Context) error {
 	return nil
 }
 
-// follow brings the replay to where the ledger is, unless that is too far, or where no stream has come to.
+// follow brings the replay to where the ledger is, unless that is too far, or where no stream has come to. A log
+// that is too long is a choice of how much memory an audit may have, and so no fault.
 func (l *look) follow(ctx context.Context) error {
-	most := uint64(l.o.Most)
-	if l.info.Last-min(l.info.First, l.info.Last) >= most {
-		l.cannot("documents and stats: the stream holds more than the %d events that an audit replays at the most", most)
+	if held := l.info.Last + 1 - min(max(1, l.info.First), l.info.Last+1); held > uint64(l.o.Most) {
+		l.remark("documents, stats and books were not compared with the stream: it holds %d events, and an audit replays %d at the most "+
+			"(--audit-events of api and scheduler, scheduler.auditEvents of the chart; docs/capacity.md tells the memory)", held, l.o.Most)
 		return nil
 	}
 	l.compares = true

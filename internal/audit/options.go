@@ -79,7 +79,7 @@ type Options struct {
 	Retention  time.Duration // the aggregator's: 30 days
 	CounterLag time.Duration // SQS's counters may be wrong for so long: on AWS a minute, 65 s by default
 	Wait       time.Duration // how long one Run looks again at what it suspects: 10 s
-	Most       int           // events that are replayed at the most; beyond, documents are not compared: 1,000,000
+	Most       int           // events that are replayed at the most; of a longer log a remark tells that documents were not compared: 1,000,000
 
 	Clock clockwork.Clock // nil: the real one
 	Log   *slog.Logger    // nil: none

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -70,7 +69,7 @@ func (s *Self) tell(ctx context.Context) error {
 
 // Examine runs every check, one after the other.
 func (s *Self) Examine(ctx context.Context) contract.Checkup {
-	c := contract.Checkup{V: contract.CheckupVersion, Component: s.Component, Instance: s.Instance, Version: Version(), Lines: []contract.CheckLine{}}
+	c := contract.Checkup{V: contract.CheckupVersion, Component: s.Component, Instance: s.Instance, Version: service.Version(), Lines: []contract.CheckLine{}}
 	for _, check := range s.Checks() {
 		for _, l := range check.lines(ctx) {
 			if len(c.Lines) < contract.MaxCheckLines {
@@ -110,18 +109,4 @@ func Parts(parts []service.Part) (checks []Check) {
 		checks = append(checks, Check{Name: p.Name, Run: func(ctx context.Context) (string, error) { return "ready", p.Ready(ctx) }})
 	}
 	return checks
-}
-
-// Version is of this build: its revision where it is known.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, kv := range info.Settings {
-		if kv.Key == "vcs.revision" {
-			return kv.Value
-		}
-	}
-	return info.Main.Version
 }

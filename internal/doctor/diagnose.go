@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"tallyman/contract"
+	"tallyman/internal/service"
 )
 
 const (
@@ -64,19 +66,42 @@ func silence(name string, all []contract.Checkup, now time.Time) string {
 	return fmt.Sprintf("no %s has told how it is for %s; %s", name, now.Sub(last).Round(time.Second), do)
 }
 
-// versions tells whether all are of one build. A roll-out mixes them for a while, which works.
+// versions tells whether all are of one release, and all processes of one component of one build: an edited api beside
+// the others as they were is in order, and two different apis are not. A roll-out mixes them for a while, which works.
 func versions(fresh []contract.Checkup) contract.CheckLine {
-	found := make(map[string]string)
+	releases, builds := make(map[string][]string), make(map[string][]string)
 	for i := range fresh {
-		found[fresh[i].Version] = fresh[i].Component
+		c := &fresh[i]
+		release, machine, program := service.SplitVersion(c.Version)
+		put(releases, release, c.Component)
+		// Machines of two kinds have two builds of one source.
+		put(builds, strings.TrimSpace(c.Component+" "+machine), program)
 	}
-	l := contract.CheckLine{Component: "all", Name: "version", OK: len(found) == 1, Says: fresh[0].Version}
-	if !l.OK {
-		l.Says = "components are of different builds:"
-		for _, v := range slices.Sorted(maps.Keys(found)) {
-			l.Says += " " + found[v] + " " + v
+	const wait = "; wait for the roll-out to end (kubectl rollout status), or see why pods of the old one stay"
+	names := slices.Sorted(maps.Keys(releases))
+	l := contract.CheckLine{Component: "all", Name: "version", OK: true, Says: names[0]}
+	if len(names) > 1 {
+		l.OK, l.Says = false, "components are of different releases:"
+		for _, name := range names {
+			l.Says += " " + strings.Join(releases[name], ", ") + " " + name + ";"
 		}
-		l.Says += "; wait for the roll-out to end, or give all of them one image tag"
+		l.Says = strings.TrimSuffix(l.Says, ";") + wait + ", or give all of them one image tag"
+		return l
+	}
+	for _, which := range slices.Sorted(maps.Keys(builds)) {
+		programs := builds[which]
+		if len(programs) > 1 {
+			l.OK, l.Says = false, fmt.Sprintf("%s runs in different builds of %s: %s", which, names[0], strings.Join(programs, ", "))+wait
+			return l
+		}
+		l.Says += ", " + strings.TrimSpace(which+" "+programs[0])
 	}
 	return l
+}
+
+// put adds a value to those of a key, in order and once.
+func put(to map[string][]string, key, value string) {
+	if at, found := slices.BinarySearch(to[key], value); !found {
+		to[key] = slices.Insert(to[key], at, value)
+	}
 }

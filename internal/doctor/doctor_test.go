@@ -280,6 +280,12 @@ func TestLags(t *testing.T) {
 	all = examined(t, b.Lags()...)
 	wants(t, all, "accepted", true, "1 tasks wait")
 	wants(t, all, "audit", false, "run `tallyman verify`")
+	report := contract.AuditReport{V: 1, At: contract.At(time.Now()), Remarks: []string{"stats were not compared"}}
+	put(contract.BucketAudit, contract.KeyReport, report)
+	wants(t, examined(t, b.Lags()...), "audit", true, "ago; but stats were not compared")
+	report.Unchecked = []string{"queue default: SQS is away"}
+	put(contract.BucketAudit, contract.KeyReport, report)
+	wants(t, examined(t, b.Lags()...), "audit", false, "could not look at queue default")
 	put(contract.BucketJobs, contract.KeyStats, contract.Stats{AsOf: contract.AsOf{Seq: waits.TaskSeq}, Balance: contract.Balance{Off: 3}})
 	wants(t, examined(t, b.Lags()...), "ledger", false, "off 3")
 }
@@ -327,7 +333,7 @@ func TestDiagnose(t *testing.T) {
 		}
 		return contract.CheckLine{}
 	}
-	if d := Diagnose(four, now); !d.OK || len(d.Lines) != 5 || find(d, "all", "version").Says != "a" {
+	if d := Diagnose(four, now); !d.OK || len(d.Lines) != 5 || !strings.HasPrefix(find(d, "all", "version").Says, "a, ") {
 		t.Errorf("%+v", d)
 	}
 	if d := Diagnose(append(four, told("api", "a", time.Hour, false)), now); !d.OK { // an earlier pod, that ended
@@ -341,12 +347,22 @@ func TestDiagnose(t *testing.T) {
 		"nobody":  {nil, "bridge", "running", "no bridge has told how it is;"},
 		"silent":  {append(four[:3:3], told("aggregator", "a", 2*time.Minute, true)), "aggregator", "running", "for 2m0s"},
 		"bad":     {append(four[:3:3], told("aggregator", "a", 0, false)), "aggregator", "nats server", "it is"},
-		"another": {append(four[:3:3], told("aggregator", "b", 0, true)), "all", "version", "different builds: scheduler a aggregator b"},
+		"another": {append(four[:3:3], told("aggregator", "b", 0, true)), "all", "version", "different releases: api, bridge, scheduler a; aggregator b; wait"},
+		"one of two": {append(four[:4:4], told("api", "a+amd64.2", 0, true), told("api", "a+amd64.1", 0, true)), "all", "version",
+			"api amd64 runs in different builds of a: 1, 2; wait"},
 	} {
 		d := Diagnose(c.all, now)
 		if l := find(d, c.component, c.line); d.OK || l.OK || !strings.Contains(l.Says, c.text) {
 			t.Errorf("%s: %+v", name, d)
 		}
+	}
+	// Each has a program of its own, and two kinds of machines have two of one source.
+	each := []contract.Checkup{
+		told("api", "1.2.3+amd64.1", 0, true), told("api", "1.2.3+arm64.2", 0, true), told("scheduler", "1.2.3+amd64.3", 0, true),
+		told("bridge", "1.2.3+amd64.4", 0, true), told("aggregator", "1.2.3+amd64.5", 0, true),
+	}
+	if l := find(Diagnose(each, now), "all", "version"); !l.OK || !strings.HasPrefix(l.Says, "1.2.3, aggregator amd64 5, api amd64 1, api arm64 2, ") {
+		t.Errorf("%+v", l)
 	}
 	if d := Diagnose([]contract.Checkup{told(OneProcess, "a", 0, true)}, now); !d.OK {
 		t.Errorf("%+v", d)

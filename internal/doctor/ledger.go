@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tallyman/contract"
@@ -147,6 +148,6 @@ func (b *Books) audit(ctx context.Context) (string, error) {
 	case len(r.Unchecked) > 0:
 		return "", fmt.Errorf("the last audit could not look at %s", r.Unchecked[0])
 	default:
-		return fmt.Sprintf("unaccounted 0, %s ago", age.Round(time.Second)), nil
+		return strings.Join(append([]string{fmt.Sprintf("unaccounted 0, %s ago", age.Round(time.Second))}, r.Remarks...), "; but "), nil
 	}
 }

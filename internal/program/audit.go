@@ -19,7 +19,7 @@ type Audit struct {
 // NeedAudit declares the flags of an Auditor, but for the retention, which each program says in its own words.
 func (p *Program) NeedAudit(a *Audit) {
 	p.Flags.DurationVar(&a.CounterLag, "counter-lag", audit.DefaultCounterLag, "for how long SQS's counters may be wrong; on AWS a minute")
-	p.Flags.IntVar(&a.Most, "audit-events", audit.DefaultMost, "how many events an audit replays at the most; beyond, documents are not compared")
+	p.Flags.IntVar(&a.Most, "audit-events", audit.DefaultMost, "how many events an audit replays at the most; of a longer log, jobs are held to claims, SQS and Kubernetes alone, and a remark says so")
 }
 
 // Auditor makes one over our own stream and buckets. replay is the aggregator's, which only mains may join.

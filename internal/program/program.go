@@ -42,6 +42,8 @@ type Program struct {
 	checks   []doctor.Check
 	make     bool
 	start    start
+
+	retention *time.Duration // where the program has the flag
 }
 
 // New names a program and declares the flags that all of them have; the caller declares its own.
@@ -62,6 +64,24 @@ func New(name string) *Program {
 // NeedConfig declares the flag of the queues and job types; Config is filled in before the parts are made.
 func (p *Program) NeedConfig() {
 	p.Flags.StringVar(&p.config, "config", "", "YAML file with queues and job types")
+}
+
+// NeedRetention declares for how long the documents of ended jobs are kept. The aggregator keeps them so, and
+// whoever holds its books to anything must be told the same.
+func (p *Program) NeedRetention(retention *time.Duration, value time.Duration, usage string) {
+	p.Flags.DurationVar(retention, "retention", value, usage)
+	p.retention = retention
+}
+
+// checkRetention refuses documents that would outlive their events: such a job could not be told in full, nor
+// held to the stream.
+func (p *Program) checkRetention() error {
+	kept := stream.DefaultSettings().EventsMaxAge
+	if p.retention == nil || *p.retention <= kept {
+		return nil
+	}
+	return fmt.Errorf("--retention %s: the stream keeps events for %s, and a job's document must not outlive them; give at most that",
+		*p.retention, kept)
 }
 
 // Add adds a part behind those that it needs.
@@ -100,7 +120,7 @@ func (p *Program) read(args []string, diag io.Writer) (err error) {
 	if err := p.Flags.Parse(args); err != nil {
 		return err
 	}
-	faults := []error{service.ApplyEnv(p.Flags)}
+	faults := []error{service.ApplyEnv(p.Flags), p.checkRetention()}
 	if p.Log, err = service.NewLog(diag, p.level, p.name); err != nil {
 		faults = append(faults, err)
 	}

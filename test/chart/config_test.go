@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"reflect"
 	"regexp"
 	"slices"
@@ -85,22 +86,18 @@ func TestValuesTakeEveryField(t *testing.T) {
 }
 
 var (
-	flagInGo  = regexp.MustCompile(`Var\(&[\w.]+, "([a-z-]+)"`)
-	envInRust = regexp.MustCompile(`"((?:TALLYMAN|AWS)_[A-Z_]+)"`)
+	flagInHelp = regexp.MustCompile(`(?m)^ +--([a-z-]+)`)
+	envInRust  = regexp.MustCompile(`"((?:TALLYMAN|AWS)_[A-Z_]+)"`)
 )
 
 // Every variable that the chart sets is one that the program reads.
 func TestEveryVariableIsRead(t *testing.T) {
 	t.Parallel()
-	objects := render(t, "helm3", "-f", "testdata/values/aws.yaml")
-	shared := flags(t, "../../internal/program/program.go")
-	for _, d := range all[*appsv1.Deployment](objects) {
-		component := d.Labels["app.kubernetes.io/component"]
-		known := append(flags(t, "../../cmd/"+component+"/main.go"), shared...)
-		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
-			name, ours := strings.CutPrefix(e.Name, "TALLYMAN_")
-			if ours && !slices.Contains(known, strings.ReplaceAll(strings.ToLower(name), "_", "-")) {
-				t.Errorf("%s has no flag for %s", component, e.Name)
+	for component, env := range componentEnv(t) {
+		known := flags(t, component)
+		for name := range env {
+			if ours := strings.HasPrefix(name, "TALLYMAN_"); ours && !slices.Contains(known, flagOf(name)) {
+				t.Errorf("%s has no flag for %s", component, name)
 			}
 		}
 	}
@@ -124,14 +121,67 @@ func TestEveryVariableIsRead(t *testing.T) {
 	}
 }
 
-func flags(t *testing.T, file string) []string {
+// apart are the variables in which components may differ: each has its own name, and one alone makes streams.
+var apart = []string{"TALLYMAN_NATS_INBOX", "TALLYMAN_MAKE_STREAMS"}
+
+// What the chart tells one component it tells, with the same value, every other that has the flag: an audit by
+// another retention than the aggregator's would name what is in order.
+func TestComponentsAreToldTheSame(t *testing.T) {
+	t.Parallel()
+	env := componentEnv(t, "--set", "aggregator.retention=72h,scheduler.auditEvents=7000000")
+	for name, want := range map[string]string{"TALLYMAN_RETENTION": "72h", "TALLYMAN_AUDIT_EVENTS": "7000000"} {
+		if got := env["scheduler"][name]; got != want {
+			t.Errorf("the scheduler is told %s=%q, want %q", name, got, want)
+		}
+	}
+	known := make(map[string][]string, len(env))
+	for component := range env {
+		known[component] = flags(t, component)
+	}
+	for teller, told := range env {
+		for name, value := range told {
+			if !strings.HasPrefix(name, "TALLYMAN_") || slices.Contains(apart, name) {
+				continue
+			}
+			for other := range env {
+				if got, is := env[other][name]; slices.Contains(known[other], flagOf(name)) && (!is || got != value) {
+					t.Errorf("%s is told %s=%s, %s has the flag and is told %q", teller, name, value, other, got)
+				}
+			}
+		}
+	}
+}
+
+// componentEnv gives the environment of each of the four components.
+func componentEnv(t *testing.T, more ...string) map[string]map[string]string {
 	t.Helper()
-	b, err := os.ReadFile(file)
+	env := make(map[string]map[string]string)
+	for _, d := range all[*appsv1.Deployment](render(t, "helm3", append([]string{"-f", "testdata/values/aws.yaml"}, more...)...)) {
+		told := make(map[string]string)
+		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+			told[e.Name] = e.Value
+		}
+		env[d.Labels["app.kubernetes.io/component"]] = told
+	}
+	if len(env) != 4 {
+		t.Fatalf("%d components", len(env))
+	}
+	return env
+}
+
+func flagOf(variable string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "TALLYMAN_")), "_", "-")
+}
+
+// flags are those that a component says it has.
+func flags(t *testing.T, component string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), binary(t, component), "--help").CombinedOutput()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s --help: %v\n%s", component, err, out)
 	}
 	var names []string
-	for _, m := range flagInGo.FindAllStringSubmatch(string(b), -1) {
+	for _, m := range flagInHelp.FindAllStringSubmatch(string(out), -1) {
 		names = append(names, m[1])
 	}
 	return names

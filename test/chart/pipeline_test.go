@@ -66,6 +66,7 @@ type world struct {
 	admin   map[string]string
 	replace *strings.Replacer // the addresses and paths of a cluster, by those of this machine
 	kube    *fakeKubernetes
+	gates   map[string]*gate // by role, where SQS gives no more than the documented rights
 }
 
 const sqsAddr = "http://r-tallyman-sqs.jobs.svc:9324"
@@ -102,6 +103,8 @@ func (w *world) env(c corev1.Container, set map[string]string) []string {
 		switch {
 		case set[e.Name] != "":
 			value = set[e.Name]
+		case e.Name == "AWS_ENDPOINT_URL_SQS" && w.gates[roleOf(c)] != nil:
+			value = w.gates[roleOf(c)].addr
 		case e.ValueFrom == nil:
 			value = w.replace.Replace(value)
 		case e.ValueFrom.SecretKeyRef != nil:
@@ -113,6 +116,14 @@ func (w *world) env(c corev1.Container, set map[string]string) []string {
 		env = append(env, e.Name+"="+value)
 	}
 	return env
+}
+
+// roleOf gives the role of the program in a container.
+func roleOf(c corev1.Container) string {
+	if c.Name == contract.ContainerClaim || c.Name == contract.ContainerRun {
+		return "processor"
+	}
+	return c.Name
 }
 
 // sqs runs `tallyman sqs` as the chart does.

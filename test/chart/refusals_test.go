@@ -1,10 +1,14 @@
 package chart
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"tallyman/internal/stream"
 )
 
 const trying = "nats: {bundled: true}\nsqs: {bundled: true}\n"
@@ -45,6 +49,7 @@ var refusals = []struct {
 	{"a variable that the work never sees", trying + "queues: [{name: a, env: [{name: AWS_PROFILE, value: x}], types: [{name: probe}]}]", []string{"queues[0].env[0].name: AWS_PROFILE: the work inherits nothing"}},
 	{"a volume of ours", trying + "queues: [{name: a, volumes: [{name: nats}], types: [{name: probe}]}]", []string{`queues[0].volumes[0].name: "nats" is the name of one of ours`}},
 	{"an API for everybody", trying + "api: {service: {type: LoadBalancer}}", []string{"api.service.type: a LoadBalancer opens the API", "api.token.secret"}},
+	{"documents that outlive their events", trying + "aggregator: {retention: 744h1s}", []string{"aggregator.retention: 744h1s; the stream keeps events for 744h"}},
 	{"a test of no queue", trying + "test: {queue: b}", []string{`test.queue: there is no queue "b"`}},
 
 	{"a wrong type", "nats: {bundled: 1}", []string{"/nats/bundled", "boolean"}},
@@ -73,10 +78,7 @@ func TestRefusals(t *testing.T) {
 	for _, row := range refusals {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			file := filepath.Join(t.TempDir(), "values.yaml")
-			if err := os.WriteFile(file, []byte(row.values), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			file := valuesFile(t, row.values)
 			for _, helm := range helms {
 				_, err := template(t, helm, "-f", file)
 				if err == nil {
@@ -93,6 +95,15 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func valuesFile(t *testing.T, values string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // An older cluster has no podFailurePolicy to rely on.
 func TestOldKubernetesIsRefused(t *testing.T) {
 	t.Parallel()
@@ -101,5 +112,20 @@ func TestOldKubernetesIsRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), ">=1.31.0-0") {
 			t.Errorf("%s: %v", helm, err)
 		}
+	}
+}
+
+// The longest retention that the chart takes is for as long as the stream keeps events: by itself, and in parts.
+func TestRetentionIsAsLongAsEventsAreKept(t *testing.T) {
+	t.Parallel()
+	kept := stream.DefaultSettings().EventsMaxAge
+	for _, value := range []string{kept.String(), fmt.Sprintf("%dm", int(kept.Minutes())), fmt.Sprintf("%ds", int(kept.Seconds()))} {
+		if _, err := template(t, "helm3", "-f", "testdata/values/try.yaml", "--set", "aggregator.retention="+value); err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+	over := (kept + time.Minute).String()
+	if _, err := template(t, "helm3", "-f", "testdata/values/try.yaml", "--set", "aggregator.retention="+over); err == nil {
+		t.Errorf("%s is taken, and events are kept for %s", over, kept)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -284,6 +285,9 @@ func TestTheDemonstrationEndsWell(t *testing.T) {
 	}
 }
 
+// versionLine is what is released or the commit, the machine, and the program's own hash.
+var versionLine = regexp.MustCompile(`^tallyman \S+\+[a-z0-9]+\.[0-9a-f]{12} go\S+\n$`)
+
 func TestCompletionAndVersion(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish"} {
@@ -291,7 +295,7 @@ func TestCompletionAndVersion(t *testing.T) {
 			t.Errorf("%s: %d %s", shell, got.code, got.err)
 		}
 	}
-	if got := tallyman(t, "version"); got.code != 0 || !strings.HasPrefix(got.out, "tallyman ") {
+	if got := tallyman(t, "version"); got.code != 0 || !versionLine.MatchString(got.out) {
 		t.Errorf("%+v", got)
 	}
 	if got := tallyman(t, "nonsense"); got.code != 2 || !strings.Contains(got.err, "nonsense") {

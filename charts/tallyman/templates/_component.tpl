@@ -1,3 +1,8 @@
+{{/* How far an audit goes, which api and scheduler both make. */}}
+{{- define "tallyman.audit" -}}
+{{- dict "name" "TALLYMAN_AUDIT_EVENTS" "value" (int64 .Values.scheduler.auditEvents | toString) | toJson -}}
+{{- end -}}
+
 {{/*
 The Deployment of api, scheduler, bridge or aggregator. Takes root, component, port (of its own, if any), config
 (whether it reads queues), aws (whether it speaks to SQS), token (whether it mounts the api's Kubernetes token),

@@ -32,6 +32,10 @@
 {{- if and (ne $v.api.service.type "ClusterIP") (not $v.api.token.secret) -}}
 {{- $f = append $f (printf "api.service.type: a %s opens the API to whoever reaches it; name the Secret with a token by api.token.secret" $v.api.service.type) -}}
 {{- end -}}
+{{- /* As long as internal/stream keeps events; refusals_test.go holds the two together. */}}
+{{- if gt (include "tallyman.seconds" $v.aggregator.retention | int64) (mul 31 24 3600) -}}
+{{- $f = append $f (printf "aggregator.retention: %s; the stream keeps events for 744h (31 days), and a job's document must not outlive them; give at most that" $v.aggregator.retention) -}}
+{{- end -}}
 {{- toJson $f -}}
 {{- end -}}
 

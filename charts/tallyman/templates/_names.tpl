@@ -51,9 +51,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- with $registry }}{{ . }}/{{ end }}{{ .image.repository }}:{{ $tag }}{{ with .image.digest }}@{{ . }}{{ end }}
 {{- end -}}
 
-{{/* Seconds of a duration as docs/configuration.md has it: digits and ms, s, m or h. */}}
+{{/* Seconds of a duration, rounded up: digits and ms, s, m or h, once (docs/configuration.md) or several times, as Go has it. */}}
 {{- define "tallyman.seconds" -}}
-{{- $n := regexFind "^[0-9]+" . | int64 -}}
-{{- $unit := regexFind "[a-z]+$" . -}}
-{{- if eq $unit "h" }}{{ mul $n 3600 }}{{ else if eq $unit "m" }}{{ mul $n 60 }}{{ else if eq $unit "s" }}{{ $n }}{{ else }}{{ div (add $n 999) 1000 }}{{ end -}}
+{{- $ms := dict "h" 3600000 "m" 60000 "s" 1000 "ms" 1 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+(ms|s|m|h)" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "^[0-9]+" . | int64) (get $ms (regexFind "[a-z]+$" .))) -}}
+{{- end -}}
+{{- div (add $sum 999) 1000 -}}
 {{- end -}}
