@@ -135,7 +135,7 @@ func TestEveryAnswerIsJSONWhereItIsAskedFor(t *testing.T) {
 	w.ended(id)
 	for _, args := range [][]string{
 		{"get", id}, {"list"}, {"list", "--state", "failed", "--limit", "1"}, {"stats"}, {"stats", "--since", "1h", "--step", "hour"}, {"events", id}, {"logs", id},
-		{"submit"}, {"submit", "--key", "k"}, {"version"},
+		{"submit"}, {"submit", "--key", "k"}, {"version"}, {"webhooks"}, {"doctor", "--wait", "1m"}, {"verify", "--wait", "1m"},
 	} {
 		got := tallyman(t, append(args, "-o", "json", "--server", w.API)...)
 		if all := values(t, got.out); got.code != 0 || got.err != "" || len(all) == 0 {
@@ -148,6 +148,13 @@ func TestEveryAnswerIsJSONWhereItIsAskedFor(t *testing.T) {
 	}
 	if got := tallyman(t, "requeue", id, "-o", "json", "--server", w.API); got.code != 0 || values(t, got.out)[0]["run"] != 2.0 {
 		t.Errorf("%+v", got)
+	}
+	for _, as := range [][]string{{"-o", "json"}, nil} {
+		long := w.post("probe", `{"target":"127.0.0.1","duration":"600"}`)
+		got := tallyman(t, append(as, "cancel", long, "--server", w.API)...)
+		if got.code != 0 || got.err != "" || json.Valid([]byte(got.out)) != (as != nil) || as != nil && values(t, got.out)[0]["jobId"] != long {
+			t.Errorf("cancel %v: %+v", as, got)
+		}
 	}
 	if got := tallyman(t, "get", "01a1ff4d-6889-73f0-a332-cb468c3a35f7", "-o", "json", "--server", w.API); got.code != 2 || got.out != "" || !oneLine(got.err, "not_found") {
 		t.Errorf("%+v", got)
@@ -281,6 +288,62 @@ func TestTheDemonstrationEndsWell(t *testing.T) {
 	}
 	if strings.Contains(got.out, "\x1b") {
 		t.Error("it moves the cursor where there is no terminal")
+	}
+}
+
+// A demonstration that does not end as it must is told by the exit code: here the file that it reads is not there.
+func TestADemonstrationThatEndsBadlyIsTold(t *testing.T) {
+	t.Parallel()
+	free := "127.0.0.1:0"
+	args := []string{"dev", "--once", "--files", t.TempDir(), "--data", t.TempDir(), "--api", free, "--sqs", free, "--nats", free, "--admin", free}
+	got := tallyman(t, args...)
+	if got.code != 1 || !oneLine(got.err, "profile of examples/orders.csv") || !strings.Contains(got.err, "is failed (") || strings.Contains(got.out, "did not end") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Where programs read, the first line says where everything listens, and nothing else is on standard output.
+func TestWhereThingsListenIsJSONToo(t *testing.T) {
+	t.Parallel()
+	free := "127.0.0.1:0"
+	for _, c := range []struct {
+		args []string
+		key  string
+	}{
+		{[]string{"dev", "--data", t.TempDir(), "--api", free, "--nats", free, "--admin", free, "--sqs", free}, "api"},
+		{[]string{"sqs", "--addr", free, "--queue", "a", "--queue", "b"}, "sqs"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		cmd := command(ctx, t, append(c.args, "-o", "json")...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var first map[string]any
+		d := json.NewDecoder(out)
+		if err := d.Decode(&first); err != nil {
+			t.Error(err)
+		}
+		if url, ok := first[c.key].(string); !ok || !strings.HasPrefix(url, "http://127.0.0.1:") || first["queues"] == nil {
+			t.Errorf("%v: %v", c.args, first)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(io.MultiReader(d.Buffered(), out))
+		if err != nil || strings.TrimSpace(string(rest)) != "" {
+			t.Errorf("%v: behind its first line: %q, %v", c.args, rest, err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %v", c.args, err)
+		}
+		cancel()
+	}
+	if got := tallyman(t, "dev", "--once", "-o", "json"); got.code != 2 || got.out != "" || !oneLine(got.err, "--once") {
+		t.Errorf("%+v", got)
 	}
 }
 
