@@ -26,7 +26,7 @@ go-test: ## The Go tests alone, with the race detector
 	@CI=true go test -race -count=1 -timeout 30m ./...
 
 rust-test: ## The Rust tests alone
-	@cd rust-processor && cargo test --locked
+	@scripts/rust-test
 
 lint: ## gofmt, go vet for Linux and macOS, rustfmt, clippy
 	@scripts/lint
