@@ -125,7 +125,7 @@ func TestNothingNamesAMachine(t *testing.T) {
 }
 
 var (
-	pastedCommand = regexp.MustCompile("(?m)^(\\$ )?tallyman [a-z]")
+	pastedCommand = regexp.MustCompile(`(?m)^(\$ )?tallyman [a-z]`)
 	wantedPackage = regexp.MustCompile(`missing\+=\(([^)]+)\)`)
 )
 
@@ -179,6 +179,21 @@ func TestTheRustTestsAreOne(t *testing.T) {
 		}
 		if !strings.Contains(string(b), "scripts/rust-test") || strings.Contains(string(b), "cargo test") {
 			t.Errorf("%s does not run scripts/rust-test, or runs cargo test by itself", name)
+		}
+	}
+}
+
+// What CI runs is not left out in silence where something is not installed.
+func TestNoToolIsLeftOutInSilence(t *testing.T) {
+	t.Parallel()
+	leftOut := regexp.MustCompile(`(?m)^if command -v|command -v [^\n]*&&|\|\| true$`)
+	for _, name := range []string{"scripts/lint", "scripts/test", "scripts/rust-test", "scripts/build", ".ci/run"} {
+		b, err := os.ReadFile(at(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leftOut.Match(b) {
+			t.Errorf("%s does something only where a tool happens to be: %s", name, leftOut.Find(b))
 		}
 	}
 }
