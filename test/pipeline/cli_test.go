@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,9 +222,32 @@ func TestProduceReconciles(t *testing.T) {
 	if s.SucceedJob != 200-int(bad) || s.Jobs.Failed != int(bad) || s.JobRetry != 0 {
 		t.Errorf("%+v", s)
 	}
-	// Books that do not agree are said and exit 1: one job more than was produced.
+	// Who does not wait has not seen the end, and says so.
 	if got := tallyman(t, "produce", "--count", "5", "--patience", "0s", "--server", w.API); got.code != 1 {
 		t.Errorf("it did not wait, and was content: %+v", got)
+	}
+}
+
+// Work that takes bad events for good ones is found by every job and by the sums, and exits 1.
+func TestProduceFindsWhatDoesNotAgree(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *optionsOfDev) {
+		q := &o.Config.Queues[0]
+		i := slices.IndexFunc(q.Types, func(jt contract.JobType) bool { return jt.Name == "store-event" })
+		q.Types[i].Command = []string{"true"}
+	})
+	got := tallyman(t, "produce", "--count", "20", "--bad", "50%", "--seed", "7", "--server", w.API)
+	all := values(t, got.out)
+	if got.code != 1 || len(all) != 1 || !oneLine(got.err, "the books do not agree") {
+		t.Fatalf("%+v", got)
+	}
+	sum, bad := all[0], all[0]["bad_msgs"].(float64)
+	differences := fmt.Sprint(sum["differences"])
+	if sum["status"] != false || bad == 0 || sum["succeeded"] != 20.0 ||
+		strings.Count(differences, "is succeeded, failed was expected") != int(bad) ||
+		!strings.Contains(differences, fmt.Sprintf("the stats count 20 more successes, %.0f were posted", 20-bad)) ||
+		!strings.Contains(differences, fmt.Sprintf("the stats count 0 more failed jobs, %.0f bad events were posted", bad)) {
+		t.Errorf("%v", sum)
 	}
 }
 
