@@ -26,9 +26,9 @@ go-test: ## The Go tests alone, with the race detector
 	@CI=true go test -race -count=1 -timeout 30m ./...
 
 rust-test: ## The Rust tests alone
-	@cd rust-processor && cargo test --locked
+	@scripts/rust-test
 
-lint: ## gofmt, go vet for Linux and macOS, rustfmt, clippy
+lint: ## gofmt, go vet for Linux and macOS, rustfmt, clippy, golangci-lint
 	@scripts/lint
 
 bench: ## Measure everything beside a reference, print a table, write bench.json

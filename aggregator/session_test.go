@@ -244,7 +244,7 @@ func TestAStreamMadeAnewIsReadFromItsFirstEvent(t *testing.T) {
 			}
 			w.eventually("the new stream is in the books", func() error {
 				if got := w.stats(); got.AsOf.Seq != seq || got.Jobs.Submitted != 1 {
-					return fmt.Errorf("as of %d, %d jobs, ready: %v", got.AsOf.Seq, got.Jobs.Submitted, a.Ready())
+					return fmt.Errorf("as of %d, %d jobs, ready: %w", got.AsOf.Seq, got.Jobs.Submitted, a.Ready())
 				}
 				return nil
 			})

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -369,14 +368,4 @@ func fact(job *contract.Job, r *contract.JobRun, seq uint64, e *contract.Event) 
 			a.EndedAt, a.Ending, a.EndingSeq = e.Time, contract.EndingSucceeded, seq
 		}
 	}
-}
-
-// compact is a JSON value without spaces, to compare with.
-func compact(t *testing.T, b []byte) string {
-	t.Helper()
-	var out bytes.Buffer
-	if err := json.Compact(&out, b); err != nil {
-		t.Fatalf("%s: %v", b, err)
-	}
-	return out.String()
 }

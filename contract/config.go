@@ -127,9 +127,18 @@ func DecodeConfig(b []byte) (Config, error) {
 }
 
 // checkKeys names each key of raw that t has no field for, and each that stands twice: encoding/json would
-// take "Name" for "name" and the last of two, and the processor would not.
+// take "Name" for "name" and the last of two, and the processor would not. Nor would it take null for nothing, or half of
+// a surrogate pair for a character.
 func checkKeys(raw []byte, t reflect.Type, at string, fault func(string, ...any)) {
+	if string(raw) == "null" {
+		fault("%s: is null; leave it out instead", at)
+		return
+	}
 	switch t.Kind() {
+	case reflect.String:
+		if _, err := unquote(string(raw)); err != nil {
+			fault("%s: %w", at, err)
+		}
 	case reflect.Pointer:
 		checkKeys(raw, t.Elem(), at, fault)
 	case reflect.Slice:

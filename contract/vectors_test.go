@@ -3,6 +3,7 @@ package contract
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -241,7 +242,7 @@ func TestVectorsRefuseWithAField(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectorsOf(t, "", "invalid") {
 		_, err := codecs[v.kind].decode(v.bytes)
-		e, ok := err.(*Error)
+		e, ok := errors.AsType[*Error](err)
 		if !ok || e.Field == "" {
 			continue
 		}

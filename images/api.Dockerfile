@@ -22,7 +22,7 @@ COPY internal/stream/*.go internal/stream/
 COPY scheduler/*.go scheduler/
 ARG VERSION=0.0.0-dev
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X tallyman/internal/service.release=$VERSION" -o /out/api ./cmd/api
+    CGO_ENABLED=0 go build -tags image -trimpath -buildvcs=false -ldflags "-s -w -buildid= -X tallyman/internal/service.release=$VERSION" -o /out/api ./cmd/api
 
 FROM scratch
 ARG VERSION=0.0.0-dev

@@ -41,13 +41,13 @@ const (
 )
 
 // demo submits the jobs, shows them live, and tells whether all of it ended as it must.
-func demo(ctx context.Context, a dev.Addresses, out io.Writer) error {
+func demo(ctx context.Context, a dev.Addresses, out, diag io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
 	c := &client{base: a.API, http: &http.Client{}, timeout: askTimeout}
 	jobs := demoJobs()
 	board := newBoard(out, len(jobs))
-	ends := make([]contract.State, len(jobs))
+	ids := make([]string, len(jobs))
 	var wg sync.WaitGroup
 	for i, j := range jobs {
 		var r receipt
@@ -55,20 +55,19 @@ func demo(ctx context.Context, a dev.Addresses, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		ids[i] = r.JobID
 		wg.Go(func() {
-			end, err := c.followJob(ctx, r.JobID, func(l life) { board.see(i, j.name, l) })
-			if err != nil {
-				fmt.Fprintln(out, err)
+			if _, err := c.followJob(ctx, r.JobID, func(l life) { board.see(i, j.name, l) }); err != nil {
+				fmt.Fprintf(diag, "tallyman: the job %q could not be followed: %v\n", j.name, err)
 			}
-			ends[i] = end
 		})
 	}
 	wg.Wait()
-	return judge(ctx, c, jobs, ends, out)
+	return judge(ctx, c, jobs, ids, out)
 }
 
 // judge shows the books and holds them to what the jobs must have added up to.
-func judge(ctx context.Context, c *client, jobs []demoJob, ends []contract.State, out io.Writer) error {
+func judge(ctx context.Context, c *client, jobs []demoJob, ids []string, out io.Writer) error {
 	var st contract.Stats
 	if err := c.ask(ctx, http.MethodGet, "/jobs/stats", nil, &st); err != nil {
 		return err
@@ -78,12 +77,28 @@ func judge(ctx context.Context, c *client, jobs []demoJob, ends []contract.State
 		return err
 	}
 	for i, j := range jobs {
-		if ends[i] != contract.StateSucceeded {
-			return fmt.Errorf("the job %q ended %q, succeeded was expected: `tallyman list` and `tallyman logs JOB` tell more", j.name, ends[i])
+		if err := j.judge(ctx, c, ids[i]); err != nil {
+			return err
 		}
 	}
 	if !st.Balanced {
 		return fmt.Errorf("the ledger is not balanced: %+v", st.Balance)
+	}
+	return nil
+}
+
+// judge holds one job to the end that it must have, after as many attempts as it must have had.
+func (d *demoJob) judge(ctx context.Context, c *client, id string) error {
+	more := "`tallyman get " + id + "` and `tallyman logs " + id + "` tell more"
+	var j job
+	if err := c.ask(ctx, http.MethodGet, "/jobs/"+id, nil, &j); err != nil {
+		return err
+	}
+	if j.State != contract.StateSucceeded {
+		return fmt.Errorf("the job %q is %s, succeeded was expected: %s", d.name, withReason(string(j.State), j.Reason), more)
+	}
+	if len(j.Attempts) != d.attempts {
+		return fmt.Errorf("the job %q took %d attempts, %d were expected: %s", d.name, len(j.Attempts), d.attempts, more)
 	}
 	return nil
 }

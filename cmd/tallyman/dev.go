@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,20 +18,25 @@ import (
 	"tallyman/internal/service"
 )
 
-func newDev() *cobra.Command {
+func newDev(s *shared) *cobra.Command {
 	var (
-		o                  dev.Options
-		config, level      string
-		showDemo, demoOnce bool
+		o             dev.Options
+		config, level string
+		demo, once    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Run the whole pipeline on this machine",
 		Long: "Run the whole pipeline in one process: api, scheduler, bridge, aggregator, NATS with JetStream, SQS on\n" +
 			"SQLite, and a stand-in for KEDA and Kubernetes that runs the real processor. State is kept in the data\n" +
-			"folder; it is safe against a killed process, not against a power cut.",
+			"folder; it is safe against a killed process, not against a power cut. With --output json its only line on\n" +
+			"standard output is where everything listens.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			show := devShow{demo: demo || once, once: once, json: s.output == "json", out: cmd.OutOrStdout(), diag: cmd.ErrOrStderr()}
+			if show.json && show.demo {
+				return errors.New("--demo and --once are for people to look at: leave out --output json, and ask the api for JSON")
+			}
 			var err error
 			if o.Log, err = service.NewLog(cmd.ErrOrStderr(), level, "dev"); err != nil {
 				return err
@@ -41,7 +47,7 @@ func newDev() *cobra.Command {
 			if o.Processor, err = findProcessor(o.Processor); err != nil {
 				return err
 			}
-			return runDev(cmd.Context(), o, showDemo || demoOnce, demoOnce, cmd.OutOrStdout())
+			return runDev(cmd.Context(), o, show)
 		},
 	}
 	f := cmd.Flags()
@@ -56,8 +62,8 @@ func newDev() *cobra.Command {
 	f.Float64Var(&o.BackoffScale, "backoff-scale", 0.1, "Kubernetes waits 10 s, 20 s, ... before a retry; this share of it")
 	f.Uint64Var(&o.AcceptGapsTo, "accept-gaps-to", 0, "the sequence up to which it is known that nothing was lost by missing ones (docs/runbook.md)")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
-	f.BoolVar(&showDemo, "demo", false, "submit three jobs and show them")
-	f.BoolVar(&demoOnce, "once", false, "as --demo, and exit: 0 when all of them ended as they must and the ledger balances, else 1")
+	f.BoolVar(&demo, "demo", false, "submit three jobs and show them")
+	f.BoolVar(&once, "once", false, "as --demo, and exit: 0 when all of them ended as they must and the ledger balances, else 1")
 	return cmd
 }
 
@@ -87,27 +93,34 @@ func findProcessor(named string) (string, error) {
 	return path, nil
 }
 
+// devShow is what a person, or a program, wants to see of the pipeline.
+type devShow struct {
+	demo, once, json bool
+	out, diag        io.Writer
+}
+
 // runDev serves until ctx ends; with once, until the demo has ended.
-func runDev(ctx context.Context, o dev.Options, showDemo, once bool, out io.Writer) error {
+func runDev(ctx context.Context, o dev.Options, show devShow) error {
 	p, err := dev.New(ctx, o)
 	if err != nil {
 		return &exit{code: exitBad, err: err}
 	}
-	a := p.Addresses()
-	fmt.Fprintf(out, "tallyman dev   api %s   sqs %s   nats %s   data %s/\n", a.API, a.SQS, a.NATS, o.Data)
+	if err := show.begin(p.Addresses(), o.Data); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		shown <- showAndTell(ctx, p, showDemo, once, o.Data, out)
-		if once {
+		shown <- show.ready(ctx, p)
+		if show.once {
 			cancel(errEnough)
 		}
 	}()
 	if err := p.Run(ctx); err != nil {
 		return &exit{code: exitBad, err: err}
 	}
-	if once {
+	if show.once {
 		if err := <-shown; err != nil {
 			return &exit{code: exitBad, err: err}
 		}
@@ -115,19 +128,35 @@ func runDev(ctx context.Context, o dev.Options, showDemo, once bool, out io.Writ
 	return nil
 }
 
-func showAndTell(ctx context.Context, p *dev.Pipeline, showDemo, once bool, data string, out io.Writer) error {
+// begin says where everything listens, while it comes up.
+func (s *devShow) begin(a dev.Addresses, data string) error {
+	if s.json {
+		return json.NewEncoder(s.out).Encode(&a)
+	}
+	fmt.Fprintf(s.out, "tallyman dev   api %s   sqs %s   nats %s   data %s/\n", a.API, a.SQS, a.NATS, data)
+	return nil
+}
+
+// ready shows the demonstration where it is asked for, and what to try next.
+func (s *devShow) ready(ctx context.Context, p *dev.Pipeline) error {
 	if err := p.WaitReady(ctx); err != nil {
 		return err
 	}
 	var err error
-	if showDemo {
-		fmt.Fprintln(out)
-		if err = demo(ctx, p.Addresses(), out); err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(out, "\nthe demonstration did not end as it must:", err)
+	if s.demo {
+		fmt.Fprintln(s.out)
+		if err = demo(ctx, p.Addresses(), s.out, s.diag); err != nil {
+			err = fmt.Errorf("the demonstration did not end as it must: %w", err)
 		}
 	}
-	if !once {
-		tellNext(out, p.Addresses())
+	if s.once {
+		return err // main says it
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(s.diag, "tallyman:", err)
+	}
+	if !s.json {
+		tellNext(s.out, p.Addresses())
 	}
 	return err
 }

@@ -54,7 +54,7 @@ func TestEveryDocumentedFlagOfDevExists(t *testing.T) {
 	n := 0
 	for _, m := range documentedFlag.FindAllStringSubmatch(section, -1) {
 		n++
-		if newDev().Flags().Lookup(m[1]) == nil {
+		if newDev(&shared{}).Flags().Lookup(m[1]) == nil {
 			t.Errorf("docs/configuration.md names --%s, which tallyman dev does not have", m[1])
 		}
 	}

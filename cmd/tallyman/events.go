@@ -39,7 +39,9 @@ func newEvents(s *shared) *cobra.Command {
 				path = dropEmpty("/jobs/" + url.PathEscape(args[0]) + "/events?" + url.Values{"event": {at.kind}}.Encode())
 			}
 			if !follow {
-				return s.show(cmd, http.MethodGet, path, writeEvents)
+				return s.show(cmd, http.MethodGet, path, func(w io.Writer, b []byte) error {
+					return writeEvents(w, cmd.ErrOrStderr(), b)
+				})
 			}
 			return c.follow(cmd.Context(), path, at.after, func(e sse) error {
 				return s.printEvent(cmd.OutOrStdout(), cmd.ErrOrStderr(), e)
@@ -148,7 +150,8 @@ func eventLine(seq string, e *contract.Event) string {
 	return line + "  [" + string(e.Source) + "]"
 }
 
-func writeEvents(w io.Writer, b []byte) error {
+// writeEvents prints a line for each event; that there are more than the api gives at once is no event.
+func writeEvents(w, diag io.Writer, b []byte) error {
 	var list struct {
 		Events []struct {
 			Seq   uint64          `json:"seq"`
@@ -167,7 +170,7 @@ func writeEvents(w io.Writer, b []byte) error {
 		fmt.Fprintln(w, eventLine(strconv.FormatUint(e.Seq, 10), &ev))
 	}
 	if list.More > 0 {
-		fmt.Fprintf(w, "and %d more\n", list.More)
+		fmt.Fprintf(diag, "tallyman: and %d more\n", list.More)
 	}
 	return nil
 }

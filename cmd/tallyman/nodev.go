@@ -10,7 +10,7 @@ import (
 
 // newDev stands in for `tallyman dev` in the container image, which has no processor to run jobs with. Without the
 // whole pipeline linked in, a change of the api makes no new image of this command, and restarts nothing that it serves.
-func newDev() *cobra.Command {
+func newDev(*shared) *cobra.Command {
 	return &cobra.Command{
 		Use: "dev", Short: "Run the whole pipeline on a machine (not in this image)", DisableFlagParsing: true,
 		RunE: func(*cobra.Command, []string) error {

@@ -29,18 +29,21 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if s.output != "text" && s.output != "json" {
-				return fmt.Errorf("--output %q is neither text nor json", s.output)
+			if err := service.ApplyEnv(cmd.Flags()); err != nil {
+				return err
 			}
-			return service.ApplyEnv(cmd.Flags())
+			if s.output != "text" && s.output != "json" {
+				return fmt.Errorf("--output %q, also TALLYMAN_OUTPUT, is neither text nor json", s.output)
+			}
+			return nil
 		},
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&s.server, "server", defaultServer, "the api to ask; also TALLYMAN_SERVER")
 	f.StringVar(&s.tokenFile, "token-file", "", "file with the bearer token, where the api wants one")
-	f.StringVarP(&s.output, "output", "o", "text", "text or json")
+	f.StringVarP(&s.output, "output", "o", "text", "text or json; also TALLYMAN_OUTPUT")
 	root.AddCommand(
-		newDev(), newSQS(), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newPurge(s), newRequeue(s),
+		newDev(s), newSQS(s), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newPurge(s), newRequeue(s),
 		newEvents(s), newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newVerify(s), newDoctor(s), newProduce(s), newVersion(s),
 	)
 	return root

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +12,7 @@ import (
 	"tallyman/internal/sqslocal"
 )
 
-func newSQS() *cobra.Command {
+func newSQS(s *shared) *cobra.Command {
 	var (
 		addr, data, level, config string
 		queues                    []string
@@ -39,12 +41,16 @@ func newSQS() *cobra.Command {
 			if err := srv.EnsureQueues(cmd.Context(), &c); err != nil {
 				return err
 			}
+			urls := make([]string, 0, len(queues))
 			for _, q := range queues {
 				url, err := srv.EnsureQueue(cmd.Context(), q, nil)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintln(cmd.OutOrStdout(), url)
+				urls = append(urls, url)
+			}
+			if err := s.sayQueues(cmd.OutOrStdout(), srv.URL(), urls); err != nil {
+				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "tallyman sqs   %s\n", srv.URL())
 			return service.Run(cmd.Context(), log, service.Part{Name: "sqs", Run: srv.Run})
@@ -57,4 +63,17 @@ func newSQS() *cobra.Command {
 	f.StringVar(&config, "config", "", "YAML file with queues: each is made at start, with a dead-letter queue")
 	f.StringVar(&level, "log", "warn", "debug, info, warn or error")
 	return cmd
+}
+
+// sayQueues prints the URL of each queue that was asked for by name, in that order.
+func (s *shared) sayQueues(w io.Writer, endpoint string, urls []string) error {
+	if s.output == "json" {
+		return json.NewEncoder(w).Encode(map[string]any{"sqs": endpoint, "queues": urls})
+	}
+	for _, url := range urls {
+		if _, err := fmt.Fprintln(w, url); err != nil {
+			return err
+		}
+	}
+	return nil
 }

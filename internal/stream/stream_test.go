@@ -170,10 +170,12 @@ func TestWatchLoadsThenFollows(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			steps := make(chan string, 10)
-			go b.Watch(ctx, "job.*", func(e stream.Entry) error {
-				steps <- fmt.Sprint(e.Key, " ", string(e.Value), " ", e.Deleted)
-				return nil
-			}, func() error { steps <- "loaded"; return nil })
+			go func() {
+				_ = b.Watch(ctx, "job.*", func(e stream.Entry) error {
+					steps <- fmt.Sprint(e.Key, " ", string(e.Value), " ", e.Deleted)
+					return nil
+				}, func() error { steps <- "loaded"; return nil })
+			}()
 			for n := range present {
 				if got, want := <-steps, fmt.Sprintf("job.%d v false", n); got != want {
 					t.Errorf("got %s, want %s", got, want)
@@ -321,11 +323,13 @@ func TestLeaseHasOneLeaderAndPassesOn(t *testing.T) {
 	leads := make(chan string, 2)
 	campaign := func(name string) context.CancelFunc {
 		ctx, cancel := context.WithCancel(t.Context())
-		go s.Lease("test", name).Run(ctx, func(ctx context.Context) error {
-			leads <- name
-			<-ctx.Done()
-			return ctx.Err()
-		})
+		go func() {
+			_ = s.Lease("test", name).Run(ctx, func(ctx context.Context) error {
+				leads <- name
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}()
 		return cancel
 	}
 	stop := campaign("first")

@@ -19,7 +19,10 @@ type told struct {
 	stats   contract.Stats
 	traces  string
 	beside  map[string]string // files beside the trace
-	unsure  int
+	unsure  []string
+	all     []string
+
+	stranger bool // nobody was promised the job
 }
 
 const toldID = "01a1ff4d-6889-73f0-a332-cb468c3a35f7"
@@ -46,6 +49,12 @@ func newTold() *told {
 	return w
 }
 
+// arrived makes the one job of that world one of which nobody was told: a message whose answer was lost, of two.
+func (w *told) arrived() *told {
+	w.unsure, w.all, w.stranger = []string{"fail", w.promise.words}, []string{toldID}, true
+	return w
+}
+
 func (w *told) judge(t *testing.T) []string {
 	t.Helper()
 	files := &world{t: t, dir: t.TempDir(), killed: make(map[string]int)}
@@ -58,8 +67,12 @@ func (w *told) judge(t *testing.T) []string {
 			t.Fatal(err)
 		}
 	}
-	o := &oracle{l: &load{w: files, promises: []*promise{&w.promise}, unsure: w.unsure}}
-	return o.judge(w.stats, func(string) job { return w.job }, func(string) string { return "" })
+	l := &load{w: files, unsure: w.unsure}
+	if !w.stranger {
+		l.promises = append(l.promises, &w.promise)
+	}
+	o := &oracle{l: l}
+	return o.judge(w.stats, w.all, func(string) job { return w.job }, func(string) string { return "" })
 }
 
 // The oracle has nothing to say of what went well, and finds each way in which it did not.
@@ -67,6 +80,9 @@ func TestTheOracleFinds(t *testing.T) {
 	t.Parallel()
 	if found := newTold().judge(t); len(found) > 0 {
 		t.Fatalf("all went well, and it says %q", found)
+	}
+	if found := newTold().arrived().judge(t); len(found) > 0 {
+		t.Fatalf("a message of which nobody knew has arrived, and it says %q", found)
 	}
 	for fault, change := range map[string]func(*told){
 		"has not ended": func(w *told) { w.job.Runs[0].Outcome = contract.OutcomeNone },
@@ -94,6 +110,9 @@ func TestTheOracleFinds(t *testing.T) {
 		"the type's stats are not":     func(w *told) { w.stats.ByType = nil },
 		"not balanced":                 func(w *told) { w.stats.Balanced = false },
 		"the states of":                func(w *told) { w.stats.Jobs.Succeeded = 0 },
+		"-jobs +stats":                 func(w *told) { w.arrived().stats.Attempts.Failed-- },
+		"(fail) has run 2":             func(w *told) { w.arrived().job.Run = 2 },
+		"1 more found, of 2 that may":  func(w *told) { w.arrived().stats.Jobs.Submitted = 3 },
 		"0 jobs are known, 1 were":     func(w *told) { w.stats.Jobs = contract.JobCounts{} },
 	} {
 		w := newTold()

@@ -32,7 +32,7 @@ type load struct {
 
 	mu       sync.Mutex
 	promises []*promise
-	unsure   int // messages sent past the api of which it is not known whether they arrived
+	unsure   []string // what the messages say that were sent past the api and may have arrived or not
 	last     uint64
 	readings int
 	off      bool // one of them did not balance
@@ -194,7 +194,7 @@ func (l *load) mail(ctx context.Context, r *rand.Rand) error {
 	var got struct{ MessageID string }
 	if err != nil || status != http.StatusOK || json.Unmarshal(b, &got) != nil {
 		l.mu.Lock()
-		l.unsure++
+		l.unsure = append(l.unsure, words)
 		l.mu.Unlock()
 		return nil
 	}

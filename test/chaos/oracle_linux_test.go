@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,25 +46,38 @@ type oracle struct {
 
 	expected contract.Sum
 	types    map[bool]*contract.Sum // of those that run again by themselves, and of the others
+	unsure   []string               // what is left of the load's
 }
 
 func (o *oracle) fault(format string, args ...any) {
 	o.found = append(o.found, fmt.Sprintf(format, args...))
 }
 
-// judge gives everything that is wrong, with what was said of the jobs that it is wrong with.
-func (o *oracle) judge(stats contract.Stats, read func(id string) job, history func(id string) string) []string {
+// judge gives everything that is wrong, with what was said of the jobs that it is wrong with. all are the ids of the
+// jobs that the stats count; they are needed where a message may have arrived or not.
+func (o *oracle) judge(stats contract.Stats, all []string, read func(id string) job, history func(id string) string) []string {
 	known := make(map[string]bool)
-	for _, p := range o.l.promises {
+	judge := func(p *promise, j job) {
 		known[p.id] = true
-		j, before := read(p.id), len(o.found)
+		before := len(o.found)
 		if o.judgeJob(p, &j); len(o.found) > before {
 			o.fault("what was said of job %s:\n%s", p.id, history(p.id))
 		}
 	}
-	if strangers := stats.Jobs.Submitted - len(known); strangers < 0 || strangers > o.l.unsure {
-		o.fault("%d jobs are known, %d were promised, and of %d more nobody knows", stats.Jobs.Submitted, len(known), o.l.unsure)
-	} else if strangers == 0 {
+	for _, p := range o.l.promises {
+		judge(p, read(p.id))
+	}
+	promised := len(known)
+	o.unsure = slices.Clone(o.l.unsure)
+	for _, id := range all {
+		if !known[id] && len(o.unsure) > 0 {
+			j := read(id)
+			judge(o.adopt(id, &j), j)
+		}
+	}
+	if stats.Jobs.Submitted != len(known) {
+		o.fault("%d jobs are known, %d were promised, and %d more found, of %d that may be", stats.Jobs.Submitted, promised, len(known)-promised, len(o.l.unsure))
+	} else {
 		o.judgeBooks(stats)
 	}
 	if b, err := os.ReadFile(filepath.Join(o.l.w.traces(), "overlaps")); err == nil {
@@ -73,6 +87,22 @@ func (o *oracle) judge(stats contract.Stats, read func(id string) job, history f
 		o.fault("%s", text)
 	}
 	return o.found
+}
+
+// adopt finds out which of the messages of unknown fate a job was that nobody was promised: one whose words agree with
+// what became of it, else the first. It was sent past the api, so nobody had its id to wish anything else of it.
+func (o *oracle) adopt(id string, j *job) *promise {
+	stranger := func(words string) *promise {
+		return &promise{id: id, words: words, runs: 1, barred: make(map[int]bool)}
+	}
+	at := max(0, slices.IndexFunc(o.unsure, func(words string) bool {
+		trial := oracle{l: o.l}
+		trial.judgeJob(stranger(words), j)
+		return len(trial.found) == 0
+	}))
+	p := stranger(o.unsure[at])
+	o.unsure = slices.Delete(o.unsure, at, at+1)
+	return p
 }
 
 func imbalance(s *contract.Stats) string {

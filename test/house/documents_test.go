@@ -123,3 +123,77 @@ func TestNothingNamesAMachine(t *testing.T) {
 		}
 	}
 }
+
+var (
+	pastedCommand = regexp.MustCompile(`(?m)^(\$ )?tallyman [a-z]`)
+	wantedPackage = regexp.MustCompile(`missing\+=\(([^)]+)\)`)
+)
+
+// Whoever pastes a line has the command: a document that leaves out its folder says which it is.
+func TestDocumentsSayWhereTheCommandIs(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for doc, text := range documents(t) {
+		if !pastedCommand.MatchString(text) {
+			continue
+		}
+		n++
+		if !strings.Contains(text, "bin/tallyman") {
+			t.Errorf("%s uses a bare `tallyman`, and does not say that it is bin/tallyman in a checkout", doc)
+		}
+	}
+	if n == 0 {
+		t.Error("no document uses the command: this test looks for the wrong words")
+	}
+}
+
+// What the tests need is said before they are run, by the names that Debian gives it.
+func TestTheReadmeNamesWhatTheTestsNeed(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile(at("scripts/test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := " " + strings.Join(strings.FieldsFunc(documents(t)["README.md"], func(r rune) bool { return strings.ContainsRune(" \n`()", r) }), " ") + " "
+	n := 0
+	for _, m := range wantedPackage.FindAllStringSubmatch(string(script), -1) {
+		for _, name := range strings.Fields(m[1]) {
+			n++
+			if !strings.Contains(readme, " "+name+" ") {
+				t.Errorf("scripts/test wants %s, which README.md does not name", name)
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d packages were found: this test looks for the wrong words", n)
+	}
+}
+
+// `make rust-test` is that part of `make test`, not another.
+func TestTheRustTestsAreOne(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Makefile", "scripts/test"} {
+		b, err := os.ReadFile(at(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(b), "scripts/rust-test") || strings.Contains(string(b), "cargo test") {
+			t.Errorf("%s does not run scripts/rust-test, or runs cargo test by itself", name)
+		}
+	}
+}
+
+// What CI runs is not left out in silence where something is not installed.
+func TestNoToolIsLeftOutInSilence(t *testing.T) {
+	t.Parallel()
+	leftOut := regexp.MustCompile(`(?m)^if command -v|command -v [^\n]*&&|\|\| true$`)
+	for _, name := range []string{"scripts/lint", "scripts/test", "scripts/rust-test", "scripts/build", ".ci/run"} {
+		b, err := os.ReadFile(at(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leftOut.Match(b) {
+			t.Errorf("%s does something only where a tool happens to be: %s", name, leftOut.Find(b))
+		}
+	}
+}

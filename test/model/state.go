@@ -72,8 +72,6 @@ const (
 	podGone
 )
 
-var fateNames = [...]string{"no pod", "alive", "exit 0", "exit 1", "exit 65", "exit 75", "exit 86", "disrupted", "gone"}
-
 // pod is one pod, and the processor in it.
 type pod struct {
 	at      place
@@ -103,8 +101,6 @@ const (
 	failed
 	jobGone
 )
-
-var jobNames = [...]string{"not made", "active", "failing", "Complete", "Failed", "gone"}
 
 type recordState uint8
 

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +138,7 @@ func TestEveryAnswerIsJSONWhereItIsAskedFor(t *testing.T) {
 	w.ended(id)
 	for _, args := range [][]string{
 		{"get", id}, {"list"}, {"list", "--state", "failed", "--limit", "1"}, {"stats"}, {"stats", "--since", "1h", "--step", "hour"}, {"events", id}, {"logs", id},
-		{"submit"}, {"submit", "--key", "k"}, {"version"},
+		{"submit"}, {"submit", "--key", "k"}, {"version"}, {"webhooks"}, {"doctor", "--wait", "1m"}, {"verify", "--wait", "1m"},
 	} {
 		got := tallyman(t, append(args, "-o", "json", "--server", w.API)...)
 		if all := values(t, got.out); got.code != 0 || got.err != "" || len(all) == 0 {
@@ -149,6 +151,13 @@ func TestEveryAnswerIsJSONWhereItIsAskedFor(t *testing.T) {
 	}
 	if got := tallyman(t, "requeue", id, "-o", "json", "--server", w.API); got.code != 0 || values(t, got.out)[0]["run"] != 2.0 {
 		t.Errorf("%+v", got)
+	}
+	for _, as := range [][]string{{"-o", "json"}, nil} {
+		long := w.post("probe", `{"target":"127.0.0.1","duration":"600"}`)
+		got := tallyman(t, append(as, "cancel", long, "--server", w.API)...)
+		if got.code != 0 || got.err != "" || json.Valid([]byte(got.out)) != (as != nil) || as != nil && values(t, got.out)[0]["jobId"] != long {
+			t.Errorf("cancel %v: %+v", as, got)
+		}
 	}
 	if got := tallyman(t, "get", "01a1ff4d-6889-73f0-a332-cb468c3a35f7", "-o", "json", "--server", w.API); got.code != 2 || got.out != "" || !oneLine(got.err, "not_found") {
 		t.Errorf("%+v", got)
@@ -214,9 +223,32 @@ func TestProduceReconciles(t *testing.T) {
 	if s.SucceedJob != 200-int(bad) || s.Jobs.Failed != int(bad) || s.JobRetry != 0 {
 		t.Errorf("%+v", s)
 	}
-	// Books that do not agree are said and exit 1: one job more than was produced.
+	// Who does not wait has not seen the end, and says so.
 	if got := tallyman(t, "produce", "--count", "5", "--patience", "0s", "--server", w.API); got.code != 1 {
 		t.Errorf("it did not wait, and was content: %+v", got)
+	}
+}
+
+// Work that takes bad events for good ones is found by every job and by the sums, and exits 1.
+func TestProduceFindsWhatDoesNotAgree(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *optionsOfDev) {
+		q := &o.Config.Queues[0]
+		i := slices.IndexFunc(q.Types, func(jt contract.JobType) bool { return jt.Name == "store-event" })
+		q.Types[i].Command = []string{"true"}
+	})
+	got := tallyman(t, "produce", "--count", "20", "--bad", "50%", "--seed", "7", "--server", w.API)
+	all := values(t, got.out)
+	if got.code != 1 || len(all) != 1 || !oneLine(got.err, "the books do not agree") {
+		t.Fatalf("%+v", got)
+	}
+	sum, bad := all[0], all[0]["bad_msgs"].(float64)
+	differences := fmt.Sprint(sum["differences"])
+	if sum["status"] != false || bad == 0 || sum["succeeded"] != 20.0 ||
+		strings.Count(differences, "is succeeded, failed was expected") != int(bad) ||
+		!strings.Contains(differences, fmt.Sprintf("the stats count 20 more successes, %.0f were posted", 20-bad)) ||
+		!strings.Contains(differences, fmt.Sprintf("the stats count 0 more failed jobs, %.0f bad events were posted", bad)) {
+		t.Errorf("%v", sum)
 	}
 }
 
@@ -287,6 +319,62 @@ func TestTheDemonstrationEndsWell(t *testing.T) {
 
 // versionLine is what is released or the commit, the machine, and the program's own hash.
 var versionLine = regexp.MustCompile(`^tallyman \S+\+[a-z0-9]+\.[0-9a-f]{12} go\S+\n$`)
+
+// A demonstration that does not end as it must is told by the exit code: here the file that it reads is not there.
+func TestADemonstrationThatEndsBadlyIsTold(t *testing.T) {
+	t.Parallel()
+	free := "127.0.0.1:0"
+	args := []string{"dev", "--once", "--files", t.TempDir(), "--data", t.TempDir(), "--api", free, "--sqs", free, "--nats", free, "--admin", free}
+	got := tallyman(t, args...)
+	if got.code != 1 || !oneLine(got.err, "profile of examples/orders.csv") || !strings.Contains(got.err, "is failed (") || strings.Contains(got.out, "did not end") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Where programs read, the first line says where everything listens, and nothing else is on standard output.
+func TestWhereThingsListenIsJSONToo(t *testing.T) {
+	t.Parallel()
+	free := "127.0.0.1:0"
+	for _, c := range []struct {
+		args []string
+		key  string
+	}{
+		{[]string{"dev", "--data", t.TempDir(), "--api", free, "--nats", free, "--admin", free, "--sqs", free}, "api"},
+		{[]string{"sqs", "--addr", free, "--queue", "a", "--queue", "b"}, "sqs"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		cmd := command(ctx, t, append(c.args, "-o", "json")...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var first map[string]any
+		d := json.NewDecoder(out)
+		if err := d.Decode(&first); err != nil {
+			t.Error(err)
+		}
+		if url, ok := first[c.key].(string); !ok || !strings.HasPrefix(url, "http://127.0.0.1:") || first["queues"] == nil {
+			t.Errorf("%v: %v", c.args, first)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		rest, err := io.ReadAll(io.MultiReader(d.Buffered(), out))
+		if err != nil || strings.TrimSpace(string(rest)) != "" {
+			t.Errorf("%v: behind its first line: %q, %v", c.args, rest, err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %v", c.args, err)
+		}
+		cancel()
+	}
+	if got := tallyman(t, "dev", "--once", "-o", "json"); got.code != 2 || got.out != "" || !oneLine(got.err, "--once") {
+		t.Errorf("%+v", got)
+	}
+}
 
 func TestCompletionAndVersion(t *testing.T) {
 	t.Parallel()

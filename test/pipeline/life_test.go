@@ -149,7 +149,7 @@ func TestRealRecordsAreProfiled(t *testing.T) {
 	}
 }
 
-// 300 jobs at once are all done, and the books are exact, [L8] [C6].
+// 100 jobs at once are all done, and the books are exact, [L8] [C6].
 func TestABurstIsCountedExactly(t *testing.T) {
 	t.Parallel()
 	w := start(t, nil)

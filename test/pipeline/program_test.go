@@ -55,10 +55,16 @@ func newProgram(t *testing.T, args ...string) *program {
 // start begins a life and returns when it is ready.
 func (p *program) start() {
 	p.t.Helper()
-	_ = os.Remove(p.addressFile())
 	p.cmd = exec.Command(testenv.Binary(p.t, "tallyman"), append([]string{
 		"dev", "--data", p.data, "--api", "127.0.0.1:0", "--sqs", "127.0.0.1:0", "--nats", "127.0.0.1:0", "--admin", "127.0.0.1:0",
 	}, p.args...)...)
+	p.run()
+}
+
+// run begins the life of the command that p.cmd holds, and returns when it is ready.
+func (p *program) run() {
+	p.t.Helper()
+	_ = os.Remove(p.addressFile())
 	p.cmd.Stderr, p.cmd.Env = p.log, append(os.Environ(), p.env...)
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 use super::id::valid_token;
+use super::names::NO_TYPE;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_hours(1);
 const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
@@ -62,7 +63,7 @@ impl Queue {
     fn check(&self) -> Result<(), String> {
         let mut names = BTreeSet::new();
         for kind in &self.types {
-            if !valid_token(&kind.name) || !names.insert(&kind.name) {
+            if !valid_token(&kind.name) || kind.name == NO_TYPE || !names.insert(&kind.name) {
                 return Err(format!(
                     "queue {:?}: type {:?} is no name or stands twice",
                     self.name, kind.name
@@ -123,7 +124,9 @@ fn parse_duration(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let number: u64 = digits.parse().ok().filter(|n| *n > 0 && digits.len() <= 9)?;
-    Some(Duration::from_millis(number * scale))
+    let duration = Duration::from_millis(number * scale);
+    // Go counts nanoseconds in 63 bits, and refuses what does not fit.
+    i64::try_from(duration.as_nanos()).ok().map(|_| duration)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and nobody links it"
 )]
 
+mod config;
 mod mutations;
 mod names;
 mod vectors;

@@ -130,6 +130,32 @@ fn death_before_the_outcome_is_recorded_is_another_attempt() {
     }
 }
 
+/// Whoever dies before a failure is said was not heard: the next attempt says its own, and the bridge the first's.
+#[test]
+fn death_before_a_failure_is_said_is_another_attempt() {
+    for (command, step, code, outcome) in [("exit 1", "rF", 1, None), ("exit 65", "rP", 65, Some(Outcome::Failed))] {
+        let world = World::new();
+        let (count, done) = counted(&world);
+        world.send(&shell(&format!("{count}; {command}")).1);
+        dies(&world, "u", "run", step);
+        let record = world.unit("u").unwrap();
+        assert_eq!((record.state, record.outcome), (UnitState::Owned, None), "{step}");
+        assert_eq!(world.claimed("u", 0).run(code)["attempt"], 2, "{step}");
+        assert_eq!(lines(&done), 2, "{step}");
+        let record = world.unit("u").unwrap();
+        assert_eq!((record.attempts.len(), record.outcome), (2, outcome), "{step}");
+        let told = world.told();
+        let once = |word: &str| told.iter().filter(|event| event.starts_with(word)).count();
+        assert_eq!(
+            (once("started"), once("attempt-failed 1/2")),
+            (2, 1),
+            "{step}: {told:?}"
+        );
+        assert_eq!(once("attempt-failed"), 1, "{step}: {told:?}");
+        assert_eq!(once("failed"), usize::from(outcome.is_some()), "{step}: {told:?}");
+    }
+}
+
 #[test]
 fn death_after_the_outcome_is_recorded_starts_no_work() {
     let table = [
@@ -335,4 +361,61 @@ fn a_loser_exits_as_the_record_says() {
         (&json!("cancelled"), &json!(true))
     );
     assert!(!world.told().iter().any(|event| event.starts_with("succeeded")));
+}
+
+/// The steps that a source names: what `testpoint::at` is given, and every word in quotes that has the form of a step
+/// (`c5d`, `rS2`), since a step may be chosen before it is reached.
+fn steps(source: &str) -> Vec<&str> {
+    let has_form = |word: &&str| match word.as_bytes() {
+        [b'c' | b'r', b'0'..=b'9' | b'A'..=b'Z'] => true,
+        [b'c' | b'r', b'0'..=b'9' | b'A'..=b'Z', last] => last.is_ascii_alphanumeric(),
+        _ => false,
+    };
+    let mut found: Vec<_> = source.split('"').skip(1).step_by(2).filter(has_form).collect();
+    found.extend(
+        source
+            .split("testpoint::at(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next()),
+    );
+    found
+}
+
+/// Every source of the program that has test points.
+fn sources_with_steps() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(&path).unwrap();
+            if source.contains("testpoint::at(") {
+                found.push((path, source));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_step_is_left_out() {
+    let (own, mut seen) = (include_str!("crash.rs"), 0);
+    for (path, source) in sources_with_steps() {
+        for step in steps(&source) {
+            seen += 1;
+            assert!(
+                own.contains(&format!("\"{step}\"")),
+                "nothing dies at {step} of {}",
+                path.display()
+            );
+        }
+    }
+    assert!(
+        seen >= 29,
+        "only {seen} steps were found: this test looks for the wrong words"
+    );
 }

@@ -327,17 +327,24 @@ fn progress_is_told_to_whoever_listens() {
     assert_eq!(told, want);
 }
 
+/// When all is well nothing is logged, so NATS is away too: for the work of a task that is claimed, and for a claim.
 #[test]
 fn no_payload_and_no_credential_is_logged() {
     let world = World::new();
     world.send(&task("process-data", &json!({ "records": "s3cr3t-payload" })).1);
-    world.send("s3cr3t-payload");
-    for unit in ["u", "v"] {
-        let pod = world
+    world.send("s3cr3t-payload"); // no envelope, though marked as one
+    world.send_with("s3cr3t-payload", &[]);
+    let mut spoken = Vec::new();
+    for (unit, claims, runs) in [("u", true, true), ("v", true, false), ("w", false, false)] {
+        let mut pod = world
             .pod(unit)
             .with("TALLYMAN_LOG", "debug")
-            .with("NATS_PASSWORD", "s3cr3t-payload");
-        for container in ["claim", "run"] {
+            .with("NATS_PASSWORD", "s3cr3t-payload")
+            .with("TALLYMAN_PATIENCE_SECONDS", "1");
+        for (container, there) in [("claim", claims), ("run", runs)] {
+            if !there {
+                pod = pod.with("TALLYMAN_NATS_URL", "nats://me:a-secret@127.0.0.1:1");
+            }
             let output = pod.output(container);
             let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
             output.stdout.as_slice().read_to_string(&mut said).unwrap();
@@ -348,6 +355,13 @@ fn no_payload_and_no_credential_is_logged() {
                     .any(|line| line.contains("s3cr3t") || line.contains("a-secret")),
                 "{said}"
             );
+            spoken.push((unit, container, ours.len()));
         }
     }
+    assert!(
+        ["run", "claim"].iter().all(|name| spoken
+            .iter()
+            .any(|(_, container, lines)| container == name && *lines > 0)),
+        "where nothing is logged, nothing was looked at: {spoken:?}"
+    );
 }
