@@ -59,7 +59,7 @@ func TestImagesAsAClusterPullsThem(t *testing.T) {
 				t.Errorf("the reference is %s, want %s", refs[r.Name], want)
 			}
 			checkConfig(t, r, image)
-			checkFiles(t, r, image)
+			checkFiles(t, r, image, released)
 			checkSize(t, r, image)
 			checkRuns(t, r, unpack(t, image))
 		})
@@ -99,7 +99,7 @@ func checkConfig(t *testing.T, r Recipe, image v1.Image) {
 }
 
 // An image holds its program, the authorities, and what its recipe names. So no shell, and nothing that anybody may write.
-func checkFiles(t *testing.T, r Recipe, image v1.Image) {
+func checkFiles(t *testing.T, r Recipe, image v1.Image, version string) {
 	t.Helper()
 	want := map[string]bool{r.Program: true, rootsPath: true}
 	for _, dir := range r.Dirs {
@@ -136,8 +136,8 @@ func checkFiles(t *testing.T, r Recipe, image v1.Image) {
 	if libs, err := program.ImportedLibraries(); err != nil || len(libs) > 0 {
 		t.Errorf("its program needs %v (%v)", libs, err)
 	}
-	if strings.HasPrefix(r.Main, "tallyman/cmd/") && !bytes.Contains(bodies[r.Program], []byte(released)) {
-		t.Errorf("its program does not know that it is %s, so the doctor takes two releases for one", released)
+	if strings.HasPrefix(r.Main, "tallyman/cmd/") && !bytes.Contains(bodies[r.Program], []byte(version)) {
+		t.Errorf("its program does not know that it is %s, so the doctor takes two releases for one", version)
 	}
 	for _, machine := range []string{os.Getenv("HOME") + "/", checkout(t).Root + "/"} {
 		if bytes.Contains(bodies[r.Program], []byte(machine)) {

@@ -254,7 +254,7 @@ func TestSkaffoldBuildsWithoutDocker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkFiles(t, recipe[0], pull(t, ref))
+	checkFiles(t, recipe[0], pull(t, ref), unreleased)
 }
 
 var imageLine = regexp.MustCompile(`(?m)^\s*(?:- )?image: "?([^"\s]+)"?$`)
