@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -24,7 +26,9 @@ func newPurge(s *shared) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "purge QUEUE", Short: "Cancel all that waits in a queue", Args: cobra.ExactArgs(1),
 		Long: "Cancel every job of a queue that nothing has claimed yet. What runs goes on, jobs that come later stay, and so\n" +
-			"does a failed job that would run again by itself. Without --yes nothing is cancelled: it says how many would be.",
+			"does a failed job that would run again by itself. Without --yes nothing is cancelled: it says how many would be.\n\n" +
+			"Where the api cannot say yet what waits, it is asked again for a minute. The count is of what it answered: what it\n" +
+			"cancelled while NATS went away is not in it.",
 		Example: "  tallyman purge media          # how many?\n" +
 			"  tallyman purge media --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,8 +60,8 @@ func newPurge(s *shared) *cobra.Command {
 
 // wouldPurge says how many would be cancelled, and how to.
 func (s *shared) wouldPurge(cmd *cobra.Command, c *client, path string) error {
-	b, err := c.raw(cmd.Context(), http.MethodPost, path+"?limit=0", nil, nil)
-	if err != nil {
+	var b json.RawMessage
+	if err := askToPurge(cmd.Context(), c, path+"?limit=0", &b, cmd.ErrOrStderr()); err != nil {
 		return err
 	}
 	var p purge
@@ -76,7 +80,7 @@ func purgeAll(ctx context.Context, c *client, path string, progress io.Writer) (
 	query := ""
 	for {
 		var p purge
-		if err := c.ask(ctx, http.MethodPost, path+query, nil, &p); err != nil {
+		if err := askToPurge(ctx, c, path+query, &p, progress); err != nil {
 			return total, err
 		}
 		total = purge{Queue: p.Queue, Cancelled: total.Cancelled + p.Cancelled, Remaining: p.Remaining}
@@ -85,5 +89,29 @@ func purgeAll(ctx context.Context, c *client, path string, progress io.Writer) (
 		}
 		fmt.Fprintf(progress, "%d cancelled, %d remain\n", total.Cancelled, total.Remaining)
 		query = "?" + url.Values{"cursor": {p.Next}}.Encode()
+	}
+}
+
+// purgeTries is how often one question is asked, purgeWait what lies between.
+const (
+	purgeTries = 30
+	purgeWait  = 2 * time.Second
+)
+
+// askToPurge asks again where the api is not able to just now: its books are behind a burst of posts, or somebody
+// else purges. To ask the same thing twice is harmless.
+func askToPurge(ctx context.Context, c *client, path string, out any, progress io.Writer) error {
+	for n := 1; ; n++ {
+		err := c.ask(ctx, http.MethodPost, path, nil, out)
+		p, ok := errors.AsType[*problem](err)
+		if !ok || p.Status != http.StatusServiceUnavailable && p.Status != http.StatusTooManyRequests || n == purgeTries {
+			return err
+		}
+		fmt.Fprintf(progress, "%s; asking again\n", p.Detail)
+		select {
+		case <-time.After(purgeWait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }

@@ -87,6 +87,9 @@ func TestPurgeGoesOnUntilNothingRemains(t *testing.T) {
 	}
 	told := 0 // an answer tells of a thousand, or of those that it came to in its time
 	for line := range strings.Lines(got.err) {
+		if strings.HasSuffix(line, "; asking again\n") { // the books were behind so many posts
+			continue
+		}
 		var cancelled, remain int
 		if _, err := fmt.Sscanf(line, "%d cancelled, %d remain\n", &cancelled, &remain); err != nil || cancelled <= told || cancelled > told+1000 || cancelled+remain != jobs {
 			t.Errorf("%q behind %d: %v", line, told, err)
