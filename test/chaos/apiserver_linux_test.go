@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"sort"
 	"strconv"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"tallyman/contract"
 	"tallyman/internal/localkube"
 )
 
@@ -80,7 +82,7 @@ func (s *apiServer) run(ctx context.Context, addr string) error {
 	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
-	go func() { _ = s.kube.Watch(ctx, func(string, string, string) { s.refresh() }) }()
+	go func() { _ = s.kube.Watch(ctx, s.look) }()
 	return srv.Serve(l)
 }
 
@@ -99,25 +101,43 @@ func refuse(w http.ResponseWriter, code int32, reason metav1.StatusReason, name 
 
 // refresh shows what there is now.
 func (s *apiServer) refresh() {
+	for _, j := range s.kube.Jobs() {
+		s.look(j.Namespace, j.Name, string(j.UID))
+	}
+	s.mu.Lock()
+	var known []metav1.Object
+	for _, o := range s.objects {
+		if o.resource == "jobs" {
+			known = append(known, o.object)
+		}
+	}
+	s.mu.Unlock()
+	for _, j := range known { // those that went, too
+		s.look(j.GetNamespace(), j.GetName(), string(j.GetUID()))
+	}
+}
+
+// look shows what there is of one unit. To look at all of them at every change would be slower than the changes come.
+func (s *apiServer) look(namespace, name, uid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before, now := len(s.history), make(map[string]bool)
-	for _, j := range s.kube.Jobs() {
-		job, pods, err := s.kube.Unit(context.Background(), j.Namespace, j.Name, string(j.UID), true)
-		if err != nil || job == nil {
-			continue // it went meanwhile
-		}
+	job, pods, err := s.kube.Unit(context.Background(), namespace, name, uid, true)
+	if err != nil {
+		return
+	}
+	if job != nil {
 		job.TypeMeta = metav1.TypeMeta{APIVersion: "batch/v1", Kind: "Job"}
 		now["jobs/"+job.Name] = true
 		s.show("jobs", job)
-		for _, p := range pods {
-			p.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
-			now["pods/"+p.Name] = true
-			s.show("pods", p)
-		}
+	}
+	for _, p := range pods {
+		p.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
+		now["pods/"+p.Name] = true
+		s.show("pods", p)
 	}
 	for key, o := range s.objects {
-		if !now[key] {
+		if o.unit() == uid && !now[key] {
 			delete(s.objects, key)
 			s.record("DELETED", o.resource, o.object)
 		}
@@ -126,6 +146,14 @@ func (s *apiServer) refresh() {
 		close(s.moved)
 		s.moved = make(chan struct{})
 	}
+}
+
+// unit is the UID of the Kubernetes Job that an object is or belongs to.
+func (o shown) unit() string {
+	if o.resource == "jobs" {
+		return string(o.object.GetUID())
+	}
+	return o.object.GetLabels()[contract.LabelUnit]
 }
 
 // show needs the lock. It takes note of an object that is not as it was.
@@ -162,15 +190,34 @@ func copyOf(o metav1.Object) metav1.Object {
 }
 
 func (s *apiServer) get(w http.ResponseWriter, r *http.Request, resource string) {
-	s.refresh()
-	s.mu.Lock()
-	o, ok := s.objects[resource+"/"+r.PathValue("name")]
-	s.mu.Unlock()
+	o, ok := s.find(resource, r.PathValue("name"))
+	if !ok {
+		s.refresh() // it may be new
+	} else if owner, known := s.owner(o); known {
+		s.look(owner.GetNamespace(), owner.GetName(), string(owner.GetUID()))
+	}
+	o, ok = s.find(resource, r.PathValue("name"))
 	if !ok || o.object.GetNamespace() != r.PathValue("namespace") {
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, r.PathValue("name"))
 		return
 	}
 	reply(w, http.StatusOK, o.object)
+}
+
+func (s *apiServer) find(resource, name string) (shown, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.objects[resource+"/"+name]
+	return o, ok
+}
+
+// owner is the Kubernetes Job that an object is or belongs to, where it is shown.
+func (s *apiServer) owner(o shown) (metav1.Object, bool) {
+	if o.resource == "jobs" {
+		return o.object, true
+	}
+	job, ok := s.find("jobs", o.object.GetLabels()[contract.LabelUnitName])
+	return job.object, ok
 }
 
 func (s *apiServer) listOrWatch(w http.ResponseWriter, r *http.Request, resource string) {
@@ -228,8 +275,9 @@ func (s *apiServer) watch(w http.ResponseWriter, r *http.Request, ok func(shown)
 		s.mu.Lock()
 		changes, version, moved := s.history, s.version, s.moved
 		s.mu.Unlock()
-		for _, c := range changes {
-			if c.version > from && ok(c.shown) {
+		first := sort.Search(len(changes), func(i int) bool { return changes[i].version > from })
+		for _, c := range changes[first:] {
+			if ok(c.shown) {
 				send(c.kind, c.object)
 			}
 		}
