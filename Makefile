@@ -23,7 +23,7 @@ test: ## Install what the tests need, and run all of them
 	@scripts/test
 
 go-test: ## The Go tests alone, with the race detector
-	@CI=true go test -race -count=1 -timeout 30m ./...
+	@scripts/go-test
 
 rust-test: ## The Rust tests alone
 	@scripts/rust-test
