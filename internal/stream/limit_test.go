@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tallyman/contract"
@@ -22,27 +21,20 @@ func TestSizesMayBeLimitedByHand(t *testing.T) {
 	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(srv.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
 	const limit = 64 << 10
 	output := contract.BucketStream(contract.BucketOutput)
 	for _, name := range []string{contract.StreamEvents, output} {
-		have, err := js.Stream(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg := have.CachedInfo().Config
-		cfg.MaxBytes = limit
-		if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
-			t.Fatal(err)
-		}
+		onJetStream(t, srv.URL(), func(js jetstream.JetStream) {
+			have, err := js.Stream(t.Context(), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := have.CachedInfo().Config
+			cfg.MaxBytes = limit
+			if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
 		t.Errorf("a start with them: %v", err)
@@ -57,12 +49,10 @@ func TestSizesMayBeLimitedByHand(t *testing.T) {
 		}
 	}
 	for _, name := range []string{contract.StreamEvents, output} {
-		have, err := js.Stream(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if is := have.CachedInfo().State; is.Bytes > limit || is.FirstSeq == 1 || is.LastSeq != 300 {
-			t.Errorf("%s: %d bytes, from %d to %d", name, is.Bytes, is.FirstSeq, is.LastSeq)
-		}
+		onStream(t, srv.URL(), name, func(have jetstream.Stream) {
+			if is := have.CachedInfo().State; is.Bytes > limit || is.FirstSeq == 1 || is.LastSeq != 300 {
+				t.Errorf("%s: %d bytes, from %d to %d", name, is.Bytes, is.FirstSeq, is.LastSeq)
+			}
+		})
 	}
 }

@@ -117,6 +117,17 @@ func TestReadingEndsWhereTheRestIsGone(t *testing.T) {
 
 func onStream(t *testing.T, url, name string, do func(jetstream.Stream)) {
 	t.Helper()
+	onJetStream(t, url, func(js jetstream.JetStream) {
+		s, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(s)
+	})
+}
+
+func onJetStream(t *testing.T, url string, do func(jetstream.JetStream)) {
+	t.Helper()
 	nc, err := nats.Connect(url)
 	if err != nil {
 		t.Fatal(err)
@@ -126,11 +137,7 @@ func onStream(t *testing.T, url, name string, do func(jetstream.Stream)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := js.Stream(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	do(s)
+	do(js)
 }
 
 func deleteConsumers(t *testing.T, s jetstream.Stream) {

@@ -13,6 +13,8 @@
 mod claim;
 #[cfg(feature = "testpoints")]
 mod crash;
+#[cfg(feature = "testpoints")]
+mod hold;
 mod jobs;
 mod pods;
 mod run;
