@@ -66,6 +66,7 @@ func TestWhatIsWrongIsNamedAndComesGoodWhenItIsMended(t *testing.T) {
 	for _, d := range days {
 		w.comesGood(d)
 	}
+	w.isReachable()
 	w.becomes(w.submit(quick()), "succeeded", long)
 	w.settles(patience, map[string]int{"succeeded": 1})
 }

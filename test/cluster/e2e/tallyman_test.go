@@ -57,6 +57,18 @@ func (w *tallyman) install(sets ...string) {
 		}
 	})
 	w.Helm(w.helmArgs("install", sets...)...)
+	if w.wait {
+		w.isReachable()
+	}
+}
+
+// isReachable waits until the api's Service leads to a pod: kube-proxy learns of a Ready pod after everybody else does,
+// and refuses connections until then.
+func (w *tallyman) isReachable() {
+	w.t.Helper()
+	w.Eventually(patience, "the api's Service leads to a pod", func(ctx context.Context) error {
+		return w.ask(ctx, http.MethodGet, "/jobs/stats", nil, nil)
+	})
 }
 
 // helmArgs are those of an install or an upgrade of what was installed, with all its values.
