@@ -38,6 +38,9 @@ func newRoot() *cobra.Command {
 			return nil
 		},
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see `%s --help`", err, cmd.CommandPath())
+	})
 	f := root.PersistentFlags()
 	f.StringVar(&s.server, "server", defaultServer, "the api to ask; also TALLYMAN_SERVER")
 	f.StringVar(&s.tokenFile, "token-file", "", "file with the bearer token, where the api wants one")

@@ -42,3 +42,13 @@ func TestThatThereIsMoreIsNoEvent(t *testing.T) {
 		t.Errorf("%q %q", out.String(), diag.String())
 	}
 }
+
+// Who mistypes a flag is told in one line where the right ones stand.
+func TestAnUnknownFlagIsToldWhereTheFlagsAre(t *testing.T) {
+	t.Parallel()
+	var out, diag bytes.Buffer
+	code := run(t.Context(), []string{"submit", "--type", "probe"}, strings.NewReader(""), &out, &diag)
+	if want := "tallyman: unknown flag: --type; see `tallyman submit --help`\n"; code != exitTrouble || diag.String() != want || out.Len() > 0 {
+		t.Errorf("%d %q %q, want %q", code, out.String(), diag.String(), want)
+	}
+}
