@@ -182,18 +182,8 @@ func TestWhoMayDoWhatWithSQS(t *testing.T) {
 	w := newWorld(t)
 	w.guard()
 	w.sqs()
-	for _, component := range []string{"api", "scheduler", "aggregator", "bridge"} {
-		w.component(component)
-	}
-	for _, component := range []string{"api", "scheduler", "aggregator", "bridge"} {
-		until(t, time.Minute, answers("http://"+w.admin[component]+"/readyz"))
-	}
-	submit := w.helmTest()
-	until(t, time.Minute, func(context.Context) error { return w.pod(contract.ContainerClaim, "unit-1") })
-	if err := w.pod(contract.ContainerRun, "unit-1"); err != nil {
-		t.Errorf("run: %v", err)
-	}
-	submit.ends(t, 0)
+	w.components("api", "scheduler", "aggregator", "bridge")
+	w.runsTheTest()
 	w.ask("doctor").ends(t, 0)
 	start(t, []string{"TALLYMAN_SERVER=http://" + w.api}, "tallyman", "verify", "--wait=1m").ends(t, 0)
 

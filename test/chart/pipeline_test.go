@@ -28,24 +28,13 @@ func TestPipelineAsTheChartStartsIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.sqs()
-	for _, component := range []string{"api", "scheduler", "aggregator"} {
-		w.component(component)
-	}
-	for _, component := range []string{"api", "scheduler", "aggregator"} {
-		until(t, time.Minute, answers("http://"+w.admin[component]+"/readyz"))
-	}
-	submit := w.helmTest()
-	until(t, time.Minute, func(context.Context) error { return w.pod(contract.ContainerClaim, "unit-1") })
-	if err := w.pod(contract.ContainerRun, "unit-1"); err != nil {
-		t.Errorf("run: %v", err)
-	}
-	submit.ends(t, 0)
+	w.components("api", "scheduler", "aggregator")
+	w.runsTheTest()
 
 	// Its pod is gone before it worked: only the bridge can say so, and its rights suffice.
 	lost := w.helmTest()
 	until(t, time.Minute, func(context.Context) error { return w.pod(contract.ContainerClaim, "unit-2") })
-	w.component("bridge")
-	until(t, time.Minute, answers("http://"+w.admin["bridge"]+"/readyz"))
+	w.components("bridge")
 	lost.ends(t, 1)
 	w.ask("doctor").ends(t, 0) // of what helm test asks, too
 
@@ -54,6 +43,28 @@ func TestPipelineAsTheChartStartsIt(t *testing.T) {
 			t.Errorf("NATS refused: %s", said)
 		}
 	}
+}
+
+// components starts some, all at once, and waits until they are ready.
+func (w *world) components(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		w.component(name)
+	}
+	for _, name := range names {
+		until(w.t, time.Minute, answers("http://"+w.admin[name]+"/readyz"))
+	}
+}
+
+// runsTheTest is the chart's own test and the pod of unit-1 that does its job.
+func (w *world) runsTheTest() {
+	w.t.Helper()
+	submit := w.helmTest()
+	until(w.t, time.Minute, func(context.Context) error { return w.pod(contract.ContainerClaim, "unit-1") })
+	if err := w.pod(contract.ContainerRun, "unit-1"); err != nil {
+		w.t.Errorf("run: %v", err)
+	}
+	submit.ends(w.t, 0)
 }
 
 // world is a release without a cluster.
