@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -30,10 +31,14 @@ type apiServer struct {
 	mu      sync.Mutex
 	born    int64 // the version it began with; a life of it knows nothing of what was before
 	version int64
-	objects map[string]shown // by resource and name
+	objects map[string]shown           // by resource and name
+	units   map[string]map[string]bool // the keys of the objects of each Kubernetes Job, by its UID
 	leases  map[string]*coordinationv1.Lease
 	history []change
 	moved   chan struct{} // closed when there is more
+
+	refreshing sync.Mutex
+	refreshed  atomic.Int64 // how many were begun
 }
 
 // shown is an object as a version of it was shown.
@@ -57,7 +62,9 @@ var kindOf = map[string][2]string{
 func newAPIServer(k *localkube.Kube) *apiServer {
 	// A later life has higher versions, so that a watch from before is known to be too old.
 	now := time.Now().UnixMilli()
-	return &apiServer{kube: k, born: now, version: now, objects: make(map[string]shown), leases: make(map[string]*coordinationv1.Lease), moved: make(chan struct{})}
+	return &apiServer{
+		kube: k, born: now, version: now, objects: make(map[string]shown), units: make(map[string]map[string]bool), leases: make(map[string]*coordinationv1.Lease), moved: make(chan struct{}),
+	}
 }
 
 // run serves until ctx ends.
@@ -99,8 +106,16 @@ func refuse(w http.ResponseWriter, code int32, reason metav1.StatusReason, name 
 	})
 }
 
-// refresh shows what there is now.
+// refresh shows what there is now. Whoever waited for another's that began after he came has what he wants: if each
+// looked at everything himself, askers that give up and come again would let nobody through, nor a Lease.
 func (s *apiServer) refresh() {
+	came := s.refreshed.Load()
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	if s.refreshed.Load() > came {
+		return
+	}
+	s.refreshed.Add(1)
 	for _, j := range s.kube.Jobs() {
 		s.look(j.Namespace, j.Name, string(j.UID))
 	}
@@ -136,24 +151,20 @@ func (s *apiServer) look(namespace, name, uid string) {
 		now["pods/"+p.Name] = true
 		s.show("pods", p)
 	}
-	for key, o := range s.objects {
-		if o.unit() == uid && !now[key] {
+	for key := range s.units[uid] {
+		if !now[key] {
+			o := s.objects[key]
 			delete(s.objects, key)
 			s.record("DELETED", o.resource, o.object)
 		}
+	}
+	if s.units[uid] = now; len(now) == 0 {
+		delete(s.units, uid)
 	}
 	if len(s.history) > before {
 		close(s.moved)
 		s.moved = make(chan struct{})
 	}
-}
-
-// unit is the UID of the Kubernetes Job that an object is or belongs to.
-func (o shown) unit() string {
-	if o.resource == "jobs" {
-		return string(o.object.GetUID())
-	}
-	return o.object.GetLabels()[contract.LabelUnit]
 }
 
 // show needs the lock. It takes note of an object that is not as it was.
