@@ -88,7 +88,7 @@ func survive(t *testing.T, w *world, p plan, seed uint64) {
 	l.rest()
 	stop()
 	<-read
-	if w.trims {
+	if w.mayHaveTrimmed() {
 		w.lookTrimmed()
 	}
 	s, all := l.books()

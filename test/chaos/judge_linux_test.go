@@ -23,6 +23,7 @@ type told struct {
 	all     []string
 
 	stranger bool // nobody was promised the job
+	load     *load
 }
 
 const toldID = "01a1ff4d-6889-73f0-a332-cb468c3a35f7"
@@ -55,7 +56,8 @@ func (w *told) arrived() *told {
 	return w
 }
 
-func (w *told) judge(t *testing.T) []string {
+// leave makes the load of that world, and leaves the files of its work.
+func (w *told) leave(t *testing.T) {
 	t.Helper()
 	files := &world{t: t, dir: t.TempDir(), killed: make(map[string]int)}
 	w.beside[toldID] = w.traces
@@ -67,11 +69,16 @@ func (w *told) judge(t *testing.T) []string {
 			t.Fatal(err)
 		}
 	}
-	l := &load{w: files, unsure: w.unsure}
+	w.load = &load{w: files, unsure: w.unsure}
 	if !w.stranger {
-		l.promises = append(l.promises, &w.promise)
+		w.load.promises = append(w.load.promises, &w.promise)
 	}
-	o := &oracle{l: l}
+}
+
+func (w *told) judge(t *testing.T) []string {
+	t.Helper()
+	w.leave(t)
+	o := &oracle{l: w.load}
 	return o.judge(w.stats, w.all, func(string) job { return w.job }, func(string) string { return "" })
 }
 
@@ -119,6 +126,26 @@ func TestTheOracleFinds(t *testing.T) {
 		change(w)
 		if found := w.judge(t); !slices.ContainsFunc(found, func(s string) bool { return strings.Contains(s, fault) }) {
 			t.Errorf("%q is not found, only %q", fault, found)
+		}
+	}
+}
+
+// A job whose first attempt failed may have been either of these messages, one that succeeded at once only one of them.
+func TestMessagesOfUnknownFateAreDealtOutTogether(t *testing.T) {
+	t.Parallel()
+	w := newTold().arrived()
+	w.unsure = []string{"ok", "fail ok"}
+	first, second := w.job, w.job
+	second.JobID = strings.Replace(toldID, "0", "1", 1)
+	second.Attempts = []attempt{{Run: 1, Attempt: 1, Ending: contract.EndingSucceeded, Unit: "v"}}
+	w.beside[second.JobID] = "began 1 1\ndone 1 1\n"
+	w.leave(t)
+	for _, strangers := range [][]job{{first, second}, {second, first}} {
+		adopted := (&oracle{l: w.load}).adopt(strangers)
+		for i, j := range strangers {
+			if want := map[string]string{first.JobID: "fail ok", second.JobID: "ok"}[j.JobID]; adopted[i] == nil || adopted[i].words != want {
+				t.Errorf("job %s was %+v, not %q", j.JobID, adopted[i], want)
+			}
 		}
 	}
 }

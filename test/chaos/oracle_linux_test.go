@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +45,6 @@ type oracle struct {
 
 	expected contract.Sum
 	types    map[bool]*contract.Sum // of those that run again by themselves, and of the others
-	unsure   []string               // what is left of the load's
 }
 
 func (o *oracle) fault(format string, args ...any) {
@@ -68,12 +66,14 @@ func (o *oracle) judge(stats contract.Stats, all []string, read func(id string) 
 		judge(p, read(p.id))
 	}
 	promised := len(known)
-	o.unsure = slices.Clone(o.l.unsure)
+	var strangers []job
 	for _, id := range all {
-		if !known[id] && len(o.unsure) > 0 {
-			j := read(id)
-			judge(o.adopt(id, &j), j)
+		if !known[id] {
+			strangers = append(strangers, read(id))
 		}
+	}
+	for i, p := range o.adopt(strangers) {
+		judge(p, strangers[i])
 	}
 	if stats.Jobs.Submitted != len(known) {
 		o.fault("%d jobs are known, %d were promised, and %d more found, of %d that may be", stats.Jobs.Submitted, promised, len(known)-promised, len(o.l.unsure))
@@ -89,20 +89,55 @@ func (o *oracle) judge(stats contract.Stats, all []string, read func(id string) 
 	return o.found
 }
 
-// adopt finds out which of the messages of unknown fate a job was that nobody was promised: one whose words agree with
-// what became of it, else the first. It was sent past the api, so nobody had its id to wish anything else of it.
-func (o *oracle) adopt(id string, j *job) *promise {
-	stranger := func(words string) *promise {
-		return &promise{id: id, words: words, runs: 1, barred: make(map[int]bool)}
+// adopt finds out which of the messages of unknown fate each of the jobs was that nobody was promised: one whose words
+// agree with what became of it. Several may, and then others may need just that one, so they are dealt out together. A
+// job that none agrees with gets one that is left, and is found wrong by it; one for which none is left gets none.
+func (o *oracle) adopt(strangers []job) map[int]*promise {
+	owner := make(map[int]int) // of a message
+	var give func(stranger int, asked map[int]bool) bool
+	give = func(stranger int, asked map[int]bool) bool {
+		for m, words := range o.l.unsure {
+			if asked[m] || !o.agrees(words, &strangers[stranger]) {
+				continue
+			}
+			asked[m] = true
+			if other, taken := owner[m]; !taken || give(other, asked) {
+				owner[m] = stranger
+				return true
+			}
+		}
+		return false
 	}
-	at := max(0, slices.IndexFunc(o.unsure, func(words string) bool {
-		trial := oracle{l: o.l}
-		trial.judgeJob(stranger(words), j)
-		return len(trial.found) == 0
-	}))
-	p := stranger(o.unsure[at])
-	o.unsure = slices.Delete(o.unsure, at, at+1)
-	return p
+	var alone []int
+	for i := range strangers {
+		if !give(i, make(map[int]bool)) {
+			alone = append(alone, i)
+		}
+	}
+	adopted := make(map[int]*promise)
+	for m, words := range o.l.unsure {
+		i, taken := owner[m]
+		switch {
+		case taken:
+		case len(alone) > 0:
+			i, alone = alone[0], alone[1:]
+		default:
+			continue
+		}
+		adopted[i] = stranger(strangers[i].JobID, words)
+	}
+	return adopted
+}
+
+// stranger was sent past the api, so nobody had its id to wish anything else of it.
+func stranger(id, words string) *promise {
+	return &promise{id: id, words: words, runs: 1, barred: make(map[int]bool)}
+}
+
+func (o *oracle) agrees(words string, j *job) bool {
+	trial := oracle{l: o.l}
+	trial.judgeJob(stranger(j.JobID, words), j)
+	return len(trial.found) == 0
 }
 
 func imbalance(s *contract.Stats) string {

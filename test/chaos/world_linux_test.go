@@ -66,8 +66,8 @@ type world struct {
 
 	mu      sync.Mutex
 	killed  map[string]int // pods that the plan has killed or stopped, of each unit
-	trims   bool           // the stream may have been trimmed
-	trimmed uint64         // and so far
+	mayGo   uint64         // the last event that may have been trimmed; 0 where none was
+	trimmed uint64         // and the last that was
 }
 
 // worlds counts those of this process: each has an address of its own.
