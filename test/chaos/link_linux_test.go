@@ -17,6 +17,7 @@ const (
 	mute  mode = "mute"  // requests arrive and are obeyed, answers and acknowledgements are lost
 	deaf  mode = "deaf"  // requests are lost
 	cut   mode = "cut"   // nobody is reached
+	late  mode = "late"  // some requests come much later, perhaps when who sent them has died
 )
 
 // link is the wire from one program to another.
@@ -31,6 +32,12 @@ type link struct {
 
 // maxLag is of one piece on a slow link.
 const maxLag = 150 * time.Millisecond
+
+// One of so many requests on a late link is late, and by how much at most: less than the patience of who sent it.
+const (
+	lateOneOf = 8
+	maxLate   = 3 * time.Second
+)
 
 func newLink(t *testing.T, name, at, to string) *link {
 	t.Helper()
@@ -112,8 +119,11 @@ func (k *link) pump(to, from net.Conn, lossy mode) {
 	for {
 		n, err := from.Read(buf)
 		m := k.now()
-		if m == slow {
+		switch {
+		case m == slow:
 			<-time.After(rand.N(maxLag))
+		case m == late && lossy == deaf && rand.N(lateOneOf) == 0:
+			<-time.After(rand.N(maxLate))
 		}
 		if n > 0 && m != lossy {
 			if _, err := to.Write(buf[:n]); err != nil {

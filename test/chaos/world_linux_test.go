@@ -235,6 +235,12 @@ const patience = 3 * time.Minute
 // await asks until there is no error, and fails with the last one when that takes too long.
 func (w *world) await(what string, ask func() error) {
 	w.t.Helper()
+	w.awaitOr(what, nil, ask)
+}
+
+// awaitOr tells besides what is known of it then.
+func (w *world) awaitOr(what string, known func() string, ask func() error) {
+	w.t.Helper()
 	deadline, tick := time.After(patience), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -244,7 +250,11 @@ func (w *world) await(what string, ask func() error) {
 		}
 		select {
 		case <-deadline:
-			w.t.Fatalf("%s: not within %s: %v", what, patience, err)
+			w.t.Errorf("%s: not within %s: %v", what, patience, err)
+			if known != nil {
+				w.t.Log(known())
+			}
+			w.t.FailNow()
 		case <-w.t.Context().Done():
 			w.t.Fatal(w.t.Context().Err())
 		case <-tick.C:
