@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"time"
 
 	"tallyman/contract"
 )
@@ -52,10 +54,20 @@ func finding(r *contract.AuditReport, f *contract.Finding) string {
 	return fmt.Sprintf("the audit as of %d: %s: %s (%v)", r.AsOf.Seq, f.Kind, f.Says, f.Jobs)
 }
 
+// auditPatience is how long what does not end is audited: something is believed when it has stayed for a while.
+const auditPatience = 10 * time.Second
+
 // tell gives what is known of a job that does not end: what was said of it, and what an audit finds of everything.
-func (l *load) tell(id string) string {
-	said := "what was said of job " + id + ":\n" + l.history(id)
+func (l *load) tell(p *promise) string {
+	history := l.history(p.id)
+	said := "what was said of job " + p.id + ":\n" + history
+	if regexp.MustCompile(fmt.Sprintf(`%s/%d/\d+/(succeeded|failed|cancelled) `, p.id, p.runs)).MatchString(history) {
+		said += fmt.Sprintf("the end of run %d of job %s was said, and the books do not have it\n", p.runs, p.id)
+	}
 	r, err := l.askAudit()
+	for began := time.Now(); (err != nil || r.Pending > 0) && time.Since(began) < auditPatience; r, err = l.askAudit() {
+		pause(l.w.t.Context(), time.Second)
+	}
 	if err != nil {
 		return said + err.Error()
 	}

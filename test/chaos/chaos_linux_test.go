@@ -194,7 +194,7 @@ func (l *load) history(id string) string {
 func (l *load) rest() {
 	l.w.t.Helper()
 	for _, p := range l.promises {
-		l.w.awaitOr("the end of job "+p.id+" ("+p.words+")", func() string { return l.tell(p.id) }, func() error {
+		l.w.awaitOr("the end of job "+p.id+" ("+p.words+")", func() string { return l.tell(p) }, func() error {
 			var j job
 			if err := l.w.get("http://"+l.w.at("api")+"/jobs/"+p.id, &j); err != nil {
 				return err

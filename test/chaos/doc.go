@@ -24,6 +24,7 @@
 //	plants_linux_test.go   the faults that are planted in copies of the code
 //	planted_linux_test.go  how they are planted, built, and searched for
 //	link_linux_test.go     the wire between two programs, which may be slow, lossy or cut
+//	orphan_linux_test.go   a request that comes late, when who sent it has died
 //
 // Two worlds share nothing: each has an address of its own on the loopback, and a folder of its own.
 package chaos

@@ -137,7 +137,7 @@ func TestAPlanFollowsFromItsSeed(t *testing.T) {
 			seen[f.whom] = true
 		}
 	}
-	only, err := parseBlows("late pods>nats, pause aggregator")
+	only, err := parseBlows("orphan pods>nats, pause aggregator")
 	if err != nil || slices.ContainsFunc(newPlan(1, only...), func(f fault) bool { return !slices.Contains(only, blow{f.what, f.whom}) }) {
 		t.Errorf("of %v is made %s: %v", only, newPlan(1, only...), err)
 	}

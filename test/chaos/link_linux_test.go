@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -17,13 +18,15 @@ const (
 	mute  mode = "mute"  // requests arrive and are obeyed, answers and acknowledgements are lost
 	deaf  mode = "deaf"  // requests are lost
 	cut   mode = "cut"   // nobody is reached
-	late  mode = "late"  // some requests come much later, perhaps when who sent them has died
+	// Some removals of a key come much later, when who sent them has died: a death calls nothing back that is on its way.
+	orphan mode = "orphan"
 )
 
 // link is the wire from one program to another.
 type link struct {
 	name, to string
 	listener net.Listener
+	bereave  func(sender net.Addr) // kills who is at that address
 
 	mu    sync.Mutex
 	mode  mode
@@ -33,11 +36,14 @@ type link struct {
 // maxLag is of one piece on a slow link.
 const maxLag = 150 * time.Millisecond
 
-// One of so many requests on a late link is late, and by how much at most: less than the patience of who sent it.
+// One of so many removals is orphaned where that is asked for, and late by so much at most.
 const (
-	lateOneOf = 8
-	maxLate   = 3 * time.Second
+	orphanOneOf = 2
+	maxLate     = 3 * time.Second
 )
+
+// removal is what a request has that removes a key of a bucket.
+var removal = []byte("KV-Operation: DEL")
 
 func newLink(t *testing.T, name, at, to string) *link {
 	t.Helper()
@@ -45,7 +51,7 @@ func newLink(t *testing.T, name, at, to string) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{name: name, to: to, listener: l, mode: whole, conns: make(map[net.Conn]bool)}
+	k := &link{name: name, to: to, listener: l, mode: whole, bereave: func(net.Addr) {}, conns: make(map[net.Conn]bool)}
 	go k.serve()
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -122,7 +128,8 @@ func (k *link) pump(to, from net.Conn, lossy mode) {
 		switch {
 		case m == slow:
 			<-time.After(rand.N(maxLag))
-		case m == late && lossy == deaf && rand.N(lateOneOf) == 0:
+		case m == orphan && bytes.Contains(buf[:n], removal) && rand.N(orphanOneOf) == 0:
+			k.bereave(from.RemoteAddr())
 			<-time.After(rand.N(maxLate))
 		}
 		if n > 0 && m != lossy {

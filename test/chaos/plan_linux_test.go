@@ -65,11 +65,11 @@ var kinds = []struct {
 	{"clock", append([]string{"sqs", "kube"}, mains...)}, {"clock", append([]string{"sqs", "kube"}, mains...)}, {"trim", []string{"nats"}},
 }
 
-// modes of a link that is not whole; one that stands twice is twice as likely. Who asks for it may have others, too.
-var (
-	modes = []mode{slow, mute, mute, deaf, cut}
-	asked = []mode{late}
-)
+// modes of a link that is not whole; one that stands twice is twice as likely.
+var modes = []mode{slow, mute, mute, deaf, cut}
+
+// rare are the faults that a plan has only where they are asked for.
+var rare = []blow{{"orphan", "pods>nats"}, {"duplicate", "sqs"}}
 
 // newPlan makes the plan that follows from a seed, of the faults that it may have; none: of all. Who asks for some
 // faults wants to see them, so there are as many as there may be, and longer ones.
@@ -97,6 +97,8 @@ func newPlan(seed uint64, only ...blow) plan {
 			f.off = some(r, 2*mostOff) - mostOff
 		case "sqs":
 			f.sqs = troubles(r)
+		case "duplicate":
+			f.sqs = []sqslocal.Fault{{Kind: sqslocal.Duplicate, Operation: "ReceiveMessage", Share: 0.9}}
 		}
 		p = append(p, f)
 	}
@@ -110,12 +112,12 @@ type blow struct{ what, whom string }
 
 // blows are all that there are, as a plan prints them.
 func blows() []blow {
-	var all []blow
+	all := slices.Clone(rare)
 	for _, k := range kinds {
 		whats := []string{k.what}
 		if k.what == "link" { // its fault is called by what it does
 			whats = nil
-			for _, m := range slices.Concat(modes, asked) {
+			for _, m := range modes {
 				whats = append(whats, string(m))
 			}
 		}

@@ -89,7 +89,8 @@ func (p *plant) find(t *testing.T, first uint64) {
 	for n := range uint64(searches) {
 		said, failed := copied.search(t, p.only, first+n*worldsOfASearch)
 		if found := words.FindString(said); failed && found != "" {
-			t.Logf("found by %d of %d seeds, in %.0f s: %.300s", strings.Count(said, "    --- FAIL: "), (n+1)*worldsOfASearch, time.Since(began).Seconds(), found)
+			t.Logf("found within %d seeds and %.0f s, of the last %d by %d: %s", (n+1)*worldsOfASearch, time.Since(began).Seconds(),
+				worldsOfASearch, strings.Count(said, "    --- FAIL: "), found)
 			return
 		}
 		t.Logf("%d seeds, %.0f s: failed %t", (n+1)*worldsOfASearch, time.Since(began).Seconds(), failed)
@@ -103,7 +104,7 @@ func (p *plant) find(t *testing.T, first uint64) {
 // copied is a checkout of its own, with a plant in it, and its programs.
 type copied struct{ dir, test string }
 
-// newCopy copies what is tracked, changes it, and builds what the change is in.
+// newCopy copies all that is not ignored, changes it, and builds what the change is in.
 func newCopy(t *testing.T, code []substitution) *copied {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -112,7 +113,8 @@ func newCopy(t *testing.T, code []substitution) *copied {
 	}
 	c := &copied{dir: t.TempDir()}
 	c.test = filepath.Join(c.dir, "bin", "chaos.test")
-	for name := range strings.SplitSeq(strings.TrimRight(run(t, root, nil, "git", "ls-files", "-z"), "\x00"), "\x00") {
+	files := run(t, root, nil, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	for name := range strings.SplitSeq(strings.TrimRight(files, "\x00"), "\x00") {
 		copyFile(t, filepath.Join(root, name), filepath.Join(c.dir, name))
 	}
 	for _, name := range []string{"api", "scheduler", "bridge", "aggregator", "processor"} {

@@ -89,6 +89,7 @@ func newWorld(t *testing.T, pairs bool) *world {
 	for i, wire := range between {
 		_, to, _ := strings.Cut(wire, ">")
 		w.links[wire] = newLink(t, wire, fmt.Sprintf("%s:%d", w.ip, 20000+i), w.at(to))
+		w.links[wire].bereave = w.killSender
 	}
 	w.configure()
 	for _, name := range w.programs {
@@ -349,7 +350,7 @@ func (w *world) befall(f fault, pick uint64) (mend func()) {
 			p.order(func(o *orders) { o.Clock += f.off })
 		}
 		return func() {} // it stays wrong
-	case "sqs":
+	case "sqs", "duplicate":
 		p.order(func(o *orders) { o.Faults = f.sqs })
 		return func() { p.order(func(o *orders) { o.Faults = nil }) }
 	case "pod":
@@ -378,9 +379,13 @@ func (w *world) befallPod(which string, pick uint64) (mend func()) {
 		_ = syscall.Kill(victim.pid, syscall.SIGSTOP) // it may have ended
 		return func() { _ = syscall.Kill(victim.pid, syscall.SIGCONT) }
 	}
+	w.killPod(victim)
+	return func() {}
+}
+
+func (w *world) killPod(p podProcess) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.killed[victim.unit]++
-	_ = syscall.Kill(victim.pid, syscall.SIGKILL)
-	return func() {}
+	w.killed[p.unit]++
+	_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
 }
