@@ -50,7 +50,7 @@ chaos: ## Let random faults loose on the real programs (SEEDS=200; SEED=n, the o
 	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') $(if $(SEEDS),TALLYMAN_CHAOS_SEEDS='$(SEEDS)') $(if $(ONLY),TALLYMAN_CHAOS_ONLY='$(ONLY)') \
 	  go test -count=1 -timeout 0 -v -parallel $(or $(PARALLEL),4) -run TestChaos ./test/chaos
 
-planted: ## Plant faults in copies of the programs, and see that chaos finds each (MINUTES minutes; PLANT='no fence' for one; SEED=n)
+planted: ## Plant faults in copies of the programs, and see that chaos finds each (10 minutes, the first time 20; PLANT='no fence' for one; SEED=n)
 	@scripts/build
 	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') TALLYMAN_CHAOS_PLANTED='$(or $(PLANT),all)' \
 	  go test -count=1 -timeout 0 -v -run TestPlantedFaultsAreFoundInTheRealPrograms ./test/chaos

@@ -24,7 +24,7 @@ var plants = []plant{
 			"\tlast.Header.Set(contract.HeaderExpectedSeq, strconv.FormatUint(fence.Revision, 10))\n", "",
 		}},
 		only:  "pause aggregator,pause aggregator2,cut aggregator>nats,cut aggregator2>nats",
-		found: `the books went back from sequence \d+ to \d+|the stats are not what the jobs add up to|the audit as of \d+: .*(document|sums)`,
+		found: `the books went back from sequence \d+ to \d+|the stats are not what the jobs add up to|the audit as of \d+: (document-|stats-)\w+: .*`,
 	},
 	{
 		name: "said before recorded",
