@@ -1,7 +1,7 @@
 # The menu. `make help` lists it; what CI runs, anybody can run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run build images test go-test rust-test lint bench bench-million bench-cluster fuzz chaos model e2e cluster clean
+.PHONY: help run build images test go-test rust-test lint bench bench-million bench-cluster fuzz chaos planted model e2e cluster clean
 ARGS ?=
 TIME ?= 30s
 
@@ -45,10 +45,15 @@ bench-cluster: ## Measure on a real Kubernetes what a job waits for, print a tab
 fuzz: ## Run every fuzz target for a while (TIME=30s)
 	@scripts/fuzz $(TIME)
 
-chaos: ## Let random faults loose on the real programs (SEEDS=200; SEED=n, the one that failed, again; PARALLEL=4)
+chaos: ## Let random faults loose on the real programs (SEEDS=200; SEED=n, the one that failed, again; PARALLEL=4; ONLY='mute pods>nats,pause api')
 	@scripts/build
-	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') $(if $(SEEDS),TALLYMAN_CHAOS_SEEDS='$(SEEDS)') \
+	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') $(if $(SEEDS),TALLYMAN_CHAOS_SEEDS='$(SEEDS)') $(if $(ONLY),TALLYMAN_CHAOS_ONLY='$(ONLY)') \
 	  go test -count=1 -timeout 0 -v -parallel $(or $(PARALLEL),4) -run TestChaos ./test/chaos
+
+planted: ## Plant faults in copies of the programs, and see that chaos finds each (10 minutes, the first time 20; PLANT='no fence' for one; SEED=n)
+	@scripts/build
+	@$(if $(SEED),TALLYMAN_TEST_SEED='$(SEED)') TALLYMAN_CHAOS_PLANTED='$(or $(PLANT),all)' \
+	  go test -count=1 -timeout 0 -v -run TestPlantedFaultsAreFoundInTheRealPrograms ./test/chaos
 
 model: ## Explore the protocol's model in the large (some minutes, and 4 GB)
 	@TALLYMAN_MODEL=long go test -count=1 -timeout 30m -v -run TestNothingGoesWrong ./test/model

@@ -22,6 +22,8 @@ const (
 	seedVariable  = "TALLYMAN_TEST_SEED"
 	seedsVariable = "TALLYMAN_CHAOS_SEEDS"
 	fewSeeds      = 4
+	// onlyVariable says of which faults plans are made, where that are not all.
+	onlyVariable = "TALLYMAN_CHAOS_ONLY"
 )
 
 func numberOf(t *testing.T, variable string, otherwise uint64) uint64 {
@@ -37,10 +39,23 @@ func numberOf(t *testing.T, variable string, otherwise uint64) uint64 {
 	return n
 }
 
+func onlyOf(t *testing.T) []blow {
+	t.Helper()
+	text := os.Getenv(onlyVariable)
+	if text == "" {
+		return nil
+	}
+	only, err := parseBlows(text)
+	if err != nil {
+		t.Fatalf("%s: %v", onlyVariable, err)
+	}
+	return only
+}
+
 // Whatever goes wrong, every job that was answered for ends once, and is counted once.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	first, seeds := numberOf(t, seedVariable, 0), numberOf(t, seedsVariable, fewSeeds)
+	first, seeds, only := numberOf(t, seedVariable, 0), numberOf(t, seedsVariable, fewSeeds), onlyOf(t)
 	switch {
 	case first == 0:
 		first = uint64(time.Now().Unix()) * 1000
@@ -51,7 +66,10 @@ func TestChaos(t *testing.T) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
 			tryAgain := fmt.Sprintf("again: make chaos SEED=%d", seed)
-			p := newPlan(seed)
+			if len(only) > 0 {
+				tryAgain += fmt.Sprintf(" ONLY='%s'", os.Getenv(onlyVariable))
+			}
+			p := newPlan(seed, only...)
 			w := newWorld(t, false)
 			t.Cleanup(func() {
 				if t.Failed() {
@@ -176,7 +194,7 @@ func (l *load) history(id string) string {
 func (l *load) rest() {
 	l.w.t.Helper()
 	for _, p := range l.promises {
-		l.w.await("the end of job "+p.id+" ("+p.words+")", func() error {
+		l.w.awaitOr("the end of job "+p.id+" ("+p.words+")", func() string { return l.tell(p) }, func() error {
 			var j job
 			if err := l.w.get("http://"+l.w.at("api")+"/jobs/"+p.id, &j); err != nil {
 				return err

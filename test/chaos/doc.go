@@ -1,6 +1,12 @@
 // Package chaos lets a random but seeded plan of faults loose on the real programs under a random load, and
 // holds what became of every job to what its client was told. `make chaos SEEDS=200` runs many seeds,
-// `make chaos SEED=n` one of them again; the plan of a seed that failed is printed with what was wrong.
+// `make chaos SEED=n` one of them again; the plan of a seed that failed is printed with what was wrong. ONLY= makes
+// plans of some faults alone, called as a printed plan calls them: `make chaos ONLY='mute pods>nats,pause aggregator'`.
+//
+// A test that cannot fail shows nothing: `make planted` puts the faults that test/model plants in the protocol's model
+// into copies of the code, builds them, and looks for each under faults of some kinds. On two cores that takes ten
+// minutes, and ten more where what the processor depends on was not built for it yet; most plants are found by the
+// first four seeds. PLANT='no fence' looks for one alone.
 //
 // The map, all of it tests and all of it Linux's own (signals, resource limits, the whole of 127/8):
 //
@@ -17,7 +23,10 @@
 //	gap_linux_test.go      a sequence that was never written
 //	trim_linux_test.go     the stream, cut as its limits cut it
 //	clock_linux_amd64_test.go  the clock of a program, which may be stepped
+//	plants_linux_test.go   the faults that are planted in copies of the code
+//	planted_linux_test.go  how they are planted, built, and searched for
 //	link_linux_test.go     the wire between two programs, which may be slow, lossy or cut
+//	orphan_linux_test.go   a request that comes late, when who sent it has died
 //
 // Two worlds share nothing: each has an address of its own on the loopback, and a folder of its own.
 package chaos

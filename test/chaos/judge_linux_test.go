@@ -164,6 +164,15 @@ func TestAPlanFollowsFromItsSeed(t *testing.T) {
 			seen[f.whom] = true
 		}
 	}
+	only, err := parseBlows("orphan pods>nats, pause aggregator")
+	if err != nil || slices.ContainsFunc(newPlan(1, only...), func(f fault) bool { return !slices.Contains(only, blow{f.what, f.whom}) }) {
+		t.Errorf("of %v is made %s: %v", only, newPlan(1, only...), err)
+	}
+	for _, wrong := range []string{"pause", "pause nobody", "link pods>nats", ""} {
+		if only, err := parseBlows(wrong); err == nil {
+			t.Errorf("%q is taken for %v", wrong, only)
+		}
+	}
 	for _, k := range kinds {
 		for _, name := range append(slices.Clone(k.whom), k.what) {
 			if name != "link" && !seen[name] { // a link's fault is called by what it does

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -17,12 +18,15 @@ const (
 	mute  mode = "mute"  // requests arrive and are obeyed, answers and acknowledgements are lost
 	deaf  mode = "deaf"  // requests are lost
 	cut   mode = "cut"   // nobody is reached
+	// Some removals of a key come much later, when who sent them has died: a death calls nothing back that is on its way.
+	orphan mode = "orphan"
 )
 
 // link is the wire from one program to another.
 type link struct {
 	name, to string
 	listener net.Listener
+	bereave  func(sender net.Addr) // kills who is at that address
 
 	mu    sync.Mutex
 	mode  mode
@@ -32,13 +36,22 @@ type link struct {
 // maxLag is of one piece on a slow link.
 const maxLag = 150 * time.Millisecond
 
+// One of so many removals is orphaned where that is asked for, and late by so much at most.
+const (
+	orphanOneOf = 2
+	maxLate     = 3 * time.Second
+)
+
+// removal is what a request has that removes a key of a bucket.
+var removal = []byte("KV-Operation: DEL")
+
 func newLink(t *testing.T, name, at, to string) *link {
 	t.Helper()
 	l, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &link{name: name, to: to, listener: l, mode: whole, conns: make(map[net.Conn]bool)}
+	k := &link{name: name, to: to, listener: l, mode: whole, bereave: func(net.Addr) {}, conns: make(map[net.Conn]bool)}
 	go k.serve()
 	t.Cleanup(func() {
 		_ = l.Close()
@@ -112,8 +125,12 @@ func (k *link) pump(to, from net.Conn, lossy mode) {
 	for {
 		n, err := from.Read(buf)
 		m := k.now()
-		if m == slow {
+		switch {
+		case m == slow:
 			<-time.After(rand.N(maxLag))
+		case m == orphan && bytes.Contains(buf[:n], removal) && rand.N(orphanOneOf) == 0:
+			k.bereave(from.RemoteAddr())
+			<-time.After(rand.N(maxLate))
 		}
 		if n > 0 && m != lossy {
 			if _, err := to.Write(buf[:n]); err != nil {

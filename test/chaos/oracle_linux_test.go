@@ -262,8 +262,13 @@ func (o *oracle) judgeRun(p *promise, r runOfJob, tries []attempt, traces map[st
 		}
 	}
 	killed := 0
-	for unit := range units {
-		killed += o.l.w.killed[unit]
+	for unit, n := range o.l.w.killed {
+		switch {
+		case units[unit]:
+			killed += n
+		case len(tries) == 0: // its unit was killed before it had an attempt, and nobody says which that was
+			killed = max(killed, n)
+		}
 	}
 	switch {
 	case r.Outcome == contract.OutcomeNone:

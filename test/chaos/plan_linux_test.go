@@ -65,30 +65,85 @@ var kinds = []struct {
 	{"clock", append([]string{"sqs", "kube"}, mains...)}, {"clock", append([]string{"sqs", "kube"}, mains...)}, {"trim", []string{"nats"}},
 }
 
-// newPlan makes the plan that follows from a seed.
-func newPlan(seed uint64) plan {
+// modes of a link that is not whole; one that stands twice is twice as likely.
+var modes = []mode{slow, mute, mute, deaf, cut}
+
+// rare are the faults that a plan has only where they are asked for.
+var rare = []blow{{"orphan", "pods>nats"}, {"duplicate", "sqs"}}
+
+// newPlan makes the plan that follows from a seed, of the faults that it may have; none: of all. Who asks for some
+// faults wants to see them, so there are as many as there may be, and longer ones.
+func newPlan(seed uint64, only ...blow) plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var p plan
-	for range 1 + r.IntN(faultsOfAPlan) {
+	faults := 1 + r.IntN(faultsOfAPlan)
+	if len(only) > 0 {
+		faults = faultsOfAPlan
+	}
+	for range faults {
 		k := kinds[r.IntN(len(kinds))]
 		f := fault{what: k.what, whom: k.whom[r.IntN(len(k.whom))], at: some(r, raging), long: some(r, longest)}
 		if r.IntN(5) == 0 {
 			f.long = some(r, longestEver)
 		}
+		if len(only) > 0 {
+			one := only[r.IntN(len(only))]
+			f.what, f.whom, f.long = one.what, one.whom, some(r, longestEver)
+		}
 		switch f.what {
 		case "link":
-			modes := []mode{slow, mute, mute, deaf, cut}
 			f.what = string(modes[r.IntN(len(modes))])
 		case "clock":
 			f.off = some(r, 2*mostOff) - mostOff
 		case "sqs":
 			f.sqs = troubles(r)
+		case "duplicate":
+			f.sqs = []sqslocal.Fault{{Kind: sqslocal.Duplicate, Operation: "ReceiveMessage", Share: 0.9}}
 		}
 		p = append(p, f)
 	}
 	p = p.withoutTornTrims()
 	slices.SortStableFunc(p, func(a, b fault) int { return cmp.Compare(a.at, b.at) })
 	return p
+}
+
+// blow is a kind of fault and whom it befalls: what a plan may be made of.
+type blow struct{ what, whom string }
+
+// blows are all that there are, as a plan prints them.
+func blows() []blow {
+	all := slices.Clone(rare)
+	for _, k := range kinds {
+		whats := []string{k.what}
+		if k.what == "link" { // its fault is called by what it does
+			whats = nil
+			for _, m := range modes {
+				whats = append(whats, string(m))
+			}
+		}
+		for _, what := range whats {
+			for _, whom := range k.whom {
+				if b := (blow{what, whom}); !slices.Contains(all, b) {
+					all = append(all, b)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// parseBlows reads those that a plan may have, as "mute pods>nats,pause aggregator".
+func parseBlows(text string) ([]blow, error) {
+	var only []blow
+	for one := range strings.SplitSeq(text, ",") {
+		what, whom, _ := strings.Cut(strings.TrimSpace(one), " ")
+		b := blow{what, strings.TrimSpace(whom)}
+		if !slices.Contains(blows(), b) {
+			return nil, fmt.Errorf("%q is no fault; there are %q", one, blows())
+		}
+		only = append(only, b)
+	}
+	return only, nil
 }
 
 func some(r *rand.Rand, most time.Duration) time.Duration {

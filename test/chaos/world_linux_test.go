@@ -89,6 +89,7 @@ func newWorld(t *testing.T, pairs bool) *world {
 	for i, wire := range between {
 		_, to, _ := strings.Cut(wire, ">")
 		w.links[wire] = newLink(t, wire, fmt.Sprintf("%s:%d", w.ip, 20000+i), w.at(to))
+		w.links[wire].bereave = w.killSender
 	}
 	w.configure()
 	for _, name := range w.programs {
@@ -235,6 +236,12 @@ const patience = 3 * time.Minute
 // await asks until there is no error, and fails with the last one when that takes too long.
 func (w *world) await(what string, ask func() error) {
 	w.t.Helper()
+	w.awaitOr(what, nil, ask)
+}
+
+// awaitOr tells besides what is known of it then.
+func (w *world) awaitOr(what string, known func() string, ask func() error) {
+	w.t.Helper()
 	deadline, tick := time.After(patience), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -244,7 +251,11 @@ func (w *world) await(what string, ask func() error) {
 		}
 		select {
 		case <-deadline:
-			w.t.Fatalf("%s: not within %s: %v", what, patience, err)
+			w.t.Errorf("%s: not within %s: %v", what, patience, err)
+			if known != nil {
+				w.t.Log(known())
+			}
+			w.t.FailNow()
 		case <-w.t.Context().Done():
 			w.t.Fatal(w.t.Context().Err())
 		case <-tick.C:
@@ -339,7 +350,7 @@ func (w *world) befall(f fault, pick uint64) (mend func()) {
 			p.order(func(o *orders) { o.Clock += f.off })
 		}
 		return func() {} // it stays wrong
-	case "sqs":
+	case "sqs", "duplicate":
 		p.order(func(o *orders) { o.Faults = f.sqs })
 		return func() { p.order(func(o *orders) { o.Faults = nil }) }
 	case "pod":
@@ -368,9 +379,13 @@ func (w *world) befallPod(which string, pick uint64) (mend func()) {
 		_ = syscall.Kill(victim.pid, syscall.SIGSTOP) // it may have ended
 		return func() { _ = syscall.Kill(victim.pid, syscall.SIGCONT) }
 	}
+	w.killPod(victim)
+	return func() {}
+}
+
+func (w *world) killPod(p podProcess) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.killed[victim.unit]++
-	_ = syscall.Kill(victim.pid, syscall.SIGKILL)
-	return func() {}
+	w.killed[p.unit]++
+	_ = syscall.Kill(p.pid, syscall.SIGKILL) // it may have ended
 }
