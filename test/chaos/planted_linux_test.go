@@ -19,7 +19,7 @@ const plantedVariable = "TALLYMAN_CHAOS_PLANTED"
 // How long a plant is looked for: so many worlds at a time as `make chaos` has, and so often.
 const (
 	worldsOfASearch = 4
-	searches        = 6
+	searches        = 16
 	searchPatience  = 10 * time.Minute // of one search; a world's own patience ends it long before
 	buildPatience   = 15 * time.Minute
 )
