@@ -5,8 +5,8 @@
 //
 // A test that cannot fail shows nothing: `make planted` puts the faults that test/model plants in the protocol's model
 // into copies of the code, builds them, and looks for each under faults of some kinds. On two cores that takes ten
-// minutes, and ten more where what the processor depends on was not built for it yet. Four plants are found by the
-// first four seeds; "no fence" wants some twenty, and some minutes more. PLANT='no fence' looks for one alone.
+// minutes, and ten more where what the processor depends on was not built for it yet. Most plants are found by the
+// first four seeds, "no fence" by some more. PLANT='no fence' looks for one alone.
 //
 // The map, all of it tests and all of it Linux's own (signals, resource limits, the whole of 127/8):
 //

@@ -18,6 +18,7 @@ const (
 	mute  mode = "mute"  // requests arrive and are obeyed, answers and acknowledgements are lost
 	deaf  mode = "deaf"  // requests are lost
 	cut   mode = "cut"   // nobody is reached
+	held  mode = "held"  // requests arrive when it holds them no longer, perhaps long after another did the same
 	// Some removals of a key come much later, when who sent them has died: a death calls nothing back that is on its way.
 	orphan mode = "orphan"
 )
@@ -131,6 +132,10 @@ func (k *link) pump(to, from net.Conn, lossy mode) {
 		case m == orphan && bytes.Contains(buf[:n], removal) && rand.N(orphanOneOf) == 0:
 			k.bereave(from.RemoteAddr())
 			<-time.After(rand.N(maxLate))
+		case m == held && lossy == deaf:
+			for ; m == held; m = k.now() { // a fault ends
+				<-time.After(granularity)
+			}
 		}
 		if n > 0 && m != lossy {
 			if _, err := to.Write(buf[:n]); err != nil {

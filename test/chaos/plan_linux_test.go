@@ -69,7 +69,7 @@ var kinds = []struct {
 var modes = []mode{slow, mute, mute, deaf, cut}
 
 // rare are the faults that a plan has only where they are asked for.
-var rare = []blow{{"orphan", "pods>nats"}, {"duplicate", "sqs"}}
+var rare = []blow{{"orphan", "pods>nats"}, {"duplicate", "sqs"}, {"held", "aggregator>nats"}}
 
 // newPlan makes the plan that follows from a seed, of the faults that it may have; none: of all. Who asks for some
 // faults wants to see them, so there are as many as there may be, and longer ones.
@@ -104,6 +104,9 @@ func newPlan(seed uint64, only ...blow) plan {
 	}
 	p = p.withoutTornTrims()
 	slices.SortStableFunc(p, func(a, b fault) int { return cmp.Compare(a.at, b.at) })
+	if len(only) > 0 {
+		p = p.oneAfterAnother()
+	}
 	return p
 }
 
@@ -161,6 +164,22 @@ func troubles(r *rand.Rand) []sqslocal.Fault {
 	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all[:1+r.IntN(2)]
+}
+
+// oneAfterAnother leaves faults of a wire out that begin while another of it lasts: the end of the one ends both, and of
+// nine on one wire hardly any would last.
+func (p plan) oneAfterAnother() (one plan) {
+	until := make(map[string]time.Duration)
+	for _, f := range p {
+		if slices.Contains(wires, f.whom) {
+			if f.at < until[f.whom] {
+				continue
+			}
+			until[f.whom] = f.at + f.long
+		}
+		one = append(one, f)
+	}
+	return one
 }
 
 // withoutTornTrims leaves trims out that NATS could be stopped in the middle of: it would go on trimming.
