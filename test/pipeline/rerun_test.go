@@ -38,7 +38,9 @@ func TestRerunsOutlastAnOutage(t *testing.T) {
 	j := until(w, "a success", func() job { return w.get(needs) }, func(j job) bool { return j.State == contract.StateSucceeded })
 	s := w.atRest(3)
 	w.balanced(s)
-	if len(j.Attempts) != 3*(j.Run-1)+1 || s.SucceedJob != 1 || s.FailedJob-s.JobRetry != j.Run+1 { // runs that failed
+	// Runs that failed had three attempts each; of the last the first may have been before what it needs was there.
+	last := len(j.Attempts) - 3*(j.Run-1)
+	if last < 1 || last > 3 || s.SucceedJob != 1 || s.FailedJob-s.JobRetry != j.Run+1 {
 		t.Errorf("run %d with %d attempts; succeedJob %d, failedJob %d, jobRetry %d", j.Run, len(j.Attempts), s.SucceedJob, s.FailedJob, s.JobRetry)
 	}
 }
