@@ -8,9 +8,9 @@ import (
 	"tallyman/test/bench/figures"
 )
 
-// cost adds what jobs have left in each store of NATS once they have ended: bytes that are held, beside the
-// messages that were written for them.
-func cost(ctx context.Context, t *figures.Table, nats string, jobs float64) error {
+// cost adds what jobs have left in each store of NATS once they have ended: bytes that are held, beside those that each
+// was posted with, and messages that were written, beside those that are still held.
+func cost(ctx context.Context, t *figures.Table, nats string, jobs, posted float64) error {
 	s, err := stream.Connect(ctx, stream.Options{URL: nats, Name: "bench"})
 	if err != nil {
 		return err
@@ -24,8 +24,8 @@ func cost(ctx context.Context, t *figures.Table, nats string, jobs float64) erro
 		if e.Fault != nil {
 			return e.Fault
 		}
-		t.Add("cost of a job: "+what+", held", float64(e.Bytes)/jobs, "B", 0, figures.None())
-		t.Add("cost of a job: "+what+", written", float64(e.Written)/jobs, "messages", 0, figures.None())
+		t.Add("cost of a job: "+what+", held", float64(e.Bytes)/jobs, "B", posted, figures.None())
+		t.Add("cost of a job: "+what+", written", float64(e.Written)/jobs, "messages", float64(e.Messages)/jobs, figures.None())
 	}
 	return nil
 }

@@ -201,6 +201,18 @@ func (c *child) resident() (bytes float64, err error) {
 	return float64(pages * os.Getpagesize()), err
 }
 
+// usage is what a process has, in bytes, and what it has used until now.
+type usage struct {
+	resident float64
+	cpu      time.Duration
+}
+
+func (c *child) usage() (usage, error) {
+	resident, err1 := c.resident()
+	cpu, err2 := c.cpu()
+	return usage{resident, cpu}, errors.Join(err1, err2)
+}
+
 // addresses are where the servers listen.
 type addresses struct{ NATS, SQS, Queue string }
 

@@ -49,35 +49,19 @@ func follow(ctx context.Context, t *figures.Table) error {
 	if err := w.postOnce(ctx, []byte(`[{}]`)); err != nil {
 		return err
 	}
-	var before, after float64
-	var idle time.Duration
-	at, err := (&crowd{
-		dial: func() (io.ReadCloser, error) { return w.follow(ctx) },
-		joined: func() (err error) {
-			after, err = w.api.resident()
-			if err == nil {
-				idle, err = w.api.cpu()
-			}
-			return err
-		},
-		say: func(n int) error { _, err := s.Publish(ctx, eventOf(n)); return err },
-	}).measure(ctx, func() (err error) { before, err = w.api.resident(); return err })
+	api, err := (&crowd{
+		server: w.api,
+		dial:   func() (io.ReadCloser, error) { return w.follow(ctx) },
+		say:    func(n int) error { _, err := s.Publish(ctx, eventOf(n)); return err },
+	}).measure(ctx)
 	if err != nil {
 		return err
 	}
-	busy, err := w.api.resident()
-	if err != nil {
-		return err
-	}
-	spent, err := w.api.cpu()
-	if err != nil {
-		return err
-	}
-	t.Add("api: an event to 1000 SSE clients, p50", at(0.5), "ms", bare(0.5), figures.RatioAtMost(6))
-	t.Add("api: an event to 1000 SSE clients, p99", at(0.99), "ms", bare(0.99), figures.RatioAtMost(10))
-	t.Add("api: processor time of an event for each SSE client", float64((spent-idle).Microseconds())/(followers*followed), "µs", 0, figures.AtMost(50))
-	t.Add("api: memory for each of 1000 SSE clients, idle", (after-before)/followers/1024, "KiB", 0, figures.None())
-	t.Add("api: memory for each of 1000 SSE clients, with events", (busy-before)/followers/1024, "KiB", 0, figures.AtMost(100))
+	t.Add("api: an event to 1000 SSE clients, p50", api.at(0.5), "ms", bare.at(0.5), figures.RatioAtMost(6))
+	t.Add("api: an event to 1000 SSE clients, p99", api.at(0.99), "ms", bare.at(0.99), figures.RatioAtMost(10))
+	t.Add("api: processor time of an event for each SSE client", api.cpu, "µs", bare.cpu, figures.AtMost(50))
+	t.Add("api: memory for each of 1000 SSE clients, idle", api.idle, "KiB", bare.idle, figures.None())
+	t.Add("api: memory for each of 1000 SSE clients, with events", api.busy, "KiB", bare.busy, figures.AtMost(100))
 	return nil
 }
 
@@ -106,17 +90,25 @@ func (w *world) follow(ctx context.Context) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-// crowd is a thousand clients, and who says what they see.
+// crowd is a thousand clients of a server, and who says what they see.
 type crowd struct {
+	server *child
 	dial   func() (io.ReadCloser, error)
-	joined func() error
 	say    func(n int) error
 }
 
-// measure gives the quantiles, in milliseconds, of the time from before an event was said until a client had it.
-func (c *crowd) measure(ctx context.Context, began func() error) (at func(q float64) float64, err error) {
-	if err := began(); err != nil {
-		return nil, err
+// heard is how long an event took from before it was said until a client had it, and what that cost the server.
+type heard struct {
+	at   func(q float64) float64 // quantile, in ms
+	cpu  float64                 // processor time of an event for each client, in µs
+	idle float64                 // memory for each client once all were there, in KiB
+	busy float64                 // and once all had seen everything
+}
+
+func (c *crowd) measure(ctx context.Context) (h heard, err error) {
+	before, err := c.server.usage()
+	if err != nil {
+		return h, err
 	}
 	var said [followed]time.Time
 	var mu sync.RWMutex
@@ -129,7 +121,7 @@ func (c *crowd) measure(ctx context.Context, began func() error) (at func(q floa
 	for i := range followers {
 		body, err := c.dial()
 		if err != nil {
-			return nil, err
+			return h, err
 		}
 		stop := context.AfterFunc(ctx, func() { _ = body.Close() })
 		all.Go(func() {
@@ -143,8 +135,9 @@ func (c *crowd) measure(ctx context.Context, began func() error) (at func(q floa
 			})
 		})
 	}
-	if err := c.joined(); err != nil {
-		return nil, err
+	idle, err := c.server.usage()
+	if err != nil {
+		return h, err
 	}
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
@@ -154,18 +147,27 @@ func (c *crowd) measure(ctx context.Context, began func() error) (at func(q floa
 		said[n] = time.Now()
 		mu.Unlock()
 		if err := c.say(n); err != nil {
-			return nil, err
+			return h, err
 		}
 	}
 	for range followers {
 		if err := <-left; err != nil {
-			return nil, err
+			return h, err
 		}
+	}
+	busy, err := c.server.usage()
+	if err != nil {
+		return h, err
 	}
 	sorted := slices.Concat(took...)
 	slices.Sort(sorted)
-	return func(q float64) float64 {
-		return float64(sorted[int(q*float64(len(sorted)-1))]) / float64(time.Millisecond)
+	return heard{
+		at: func(q float64) float64 {
+			return float64(sorted[int(q*float64(len(sorted)-1))]) / float64(time.Millisecond)
+		},
+		cpu:  float64((busy.cpu - idle.cpu).Microseconds()) / (followers * followed),
+		idle: (idle.resident - before.resident) / followers / 1024,
+		busy: (busy.resident - before.resident) / followers / 1024,
 	}, nil
 }
 
@@ -185,34 +187,34 @@ func hear(body io.Reader, see func(n int)) error {
 }
 
 // followBare is the reference.
-func followBare(ctx context.Context) (at func(q float64) float64, err error) {
+func followBare(ctx context.Context) (h heard, err error) {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	cmd := exec.CommandContext(ctx, program, bareServer)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return h, err
 	}
 	server := &child{cmd, in}
 	defer server.end()
 	addr, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	addr = addr[:len(addr)-1]
 	return (&crowd{
+		server: server,
 		dial:   func() (io.ReadCloser, error) { return dialBare(ctx, addr) },
-		joined: func() error { return nil },
 		say: func(n int) error {
 			e := eventOf(n)
 			b, err := e.Encode()
@@ -222,7 +224,7 @@ func followBare(ctx context.Context) (at func(q float64) float64, err error) {
 			_, err = fmt.Fprintf(in, "%s\n", b)
 			return err
 		},
-	}).measure(ctx, func() error { return nil })
+	}).measure(ctx)
 }
 
 // dialBare connects and waits until it is counted in.

@@ -79,16 +79,29 @@ const (
 
 // local measures the pipeline as somebody feels it who runs it here.
 func local(ctx context.Context, t *figures.Table) error {
-	info, err := os.Stat(processorPath)
+	size, err := mibOf(processorPath)
 	if err != nil {
-		return fmt.Errorf("%w: run `make build` first", err)
+		return err
 	}
-	t.Add("processor: size of the image", float64(info.Size())/(1<<20), "MiB", 0, figures.AtMost(20))
-	single, err := oneByOne(ctx, t)
+	other, err := mibOf(filepath.Join(filepath.Dir(processorPath), "aggregator"))
+	if err != nil {
+		return err
+	}
+	t.Add("processor: size of the image, beside the aggregator's", size, "MiB", other, figures.AtMost(20))
+	single, err := oneByOne(ctx, t, size)
 	if err != nil {
 		return err
 	}
 	return allAtOnce(ctx, t, single)
+}
+
+// mibOf is the size of a program; its image holds hardly anything else.
+func mibOf(path string) (float64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, fmt.Errorf("%w: run `make build` first", err)
+	}
+	return float64(info.Size()) / (1 << 20), nil
 }
 
 // bareStarts is how long it takes to start the processor twice, as each unit does, for nothing: the median, in ms.
@@ -107,8 +120,9 @@ func bareStarts(ctx context.Context) (float64, error) {
 	return float64(took[sequence/2]) / float64(time.Millisecond), nil
 }
 
-// oneByOne runs empty jobs, each when the one before has ended, and gives how many a second that is.
-func oneByOne(ctx context.Context, t *figures.Table) (float64, error) {
+// oneByOne runs empty jobs, each when the one before has ended, and gives how many a second that is; size is the
+// processor's, in MiB.
+func oneByOne(ctx context.Context, t *figures.Table, size float64) (float64, error) {
 	w, stop, err := startPipeline(ctx, func(*options) {})
 	if err != nil {
 		return 0, err
@@ -140,7 +154,7 @@ func oneByOne(ctx context.Context, t *figures.Table) (float64, error) {
 	}
 	t.Add("local: empty job, submit to succeeded, p50", 1000*s.Latency.Overall.P50, "ms", bare, figures.AtMost(300))
 	t.Add("processor: claimed to started, p50", 1000*s.Latency.Start.P50, "ms", 1000*s.Latency.Overall.P50, figures.AtMost(100))
-	t.Add("processor: peak resident memory of run", float64(peak())/1024, "MiB", 0, figures.AtMost(20))
+	t.Add("processor: peak resident memory of run, beside its size", float64(peak())/1024, "MiB", size, figures.AtMost(20))
 	return 1 / s.Latency.Overall.P50, nil
 }
 
@@ -165,7 +179,7 @@ func allAtOnce(ctx context.Context, t *figures.Table, single float64) error {
 	}
 	t.Add("local: 300 jobs, 100 at a time, beside one", burst/took.Seconds(), "jobs/s", single, figures.None())
 	t.Add("local: of them succeeded, counted once", float64(s.SucceedJob), "jobs", burst, figures.Within(burst, 0))
-	if err := cost(ctx, t, w.NATS, burst); err != nil {
+	if err := cost(ctx, t, w.NATS, burst, float64(len(emptyJob))); err != nil {
 		return err
 	}
 	stages := []struct {

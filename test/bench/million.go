@@ -240,7 +240,7 @@ func (h *heap) disk(ctx context.Context, t *figures.Table) error {
 			return err
 		}
 		t.Add("million: "+stores[size.Name]+": on disk, for each job", held/float64(h.jobs), "B", float64(size.Bytes)/float64(h.jobs), figures.None())
-		t.Add("million: "+stores[size.Name]+": written, for each job", float64(size.Written)/float64(h.jobs), "messages", 0, figures.None())
+		t.Add("million: "+stores[size.Name]+": written, for each job", float64(size.Written)/float64(h.jobs), "messages", float64(size.Messages)/float64(h.jobs), figures.None())
 	}
 	index := 0.0
 	for _, name := range []string{"index.db", "index.db-wal"} {
