@@ -27,12 +27,12 @@ type Replay struct {
 	first   uint64 // that the stream has; 0: not read yet
 	seq     uint64 // it has come so far
 	events  int
-	missing []Missing
+	missing []missing
 	more    int
 }
 
-// Missing is a range of sequences behind the stream's first that it no longer has.
-type Missing struct{ From, To uint64 }
+// missing is a range of sequences behind the stream's first that it no longer has.
+type missing struct{ from, to uint64 }
 
 // maxMissing bounds the ranges that are told apart; a stream that has lost more is not to be trusted at all.
 const maxMissing = 1000
@@ -86,7 +86,7 @@ func (r *Replay) trim(ctx context.Context) error {
 		return err
 	}
 	r.first = max(r.first, min(info.First, r.seq+1))
-	r.missing = slices.DeleteFunc(r.missing, func(m Missing) bool { return m.To < r.first })
+	r.missing = slices.DeleteFunc(r.missing, func(m missing) bool { return m.to < r.first })
 	return nil
 }
 
@@ -108,7 +108,7 @@ func (r *Replay) lost(from, to uint64) {
 	case len(r.missing) == maxMissing:
 		r.more++
 	default:
-		r.missing = append(r.missing, Missing{from, to})
+		r.missing = append(r.missing, missing{from, to})
 	}
 }
 
@@ -127,18 +127,26 @@ func (r *Replay) Lacks(seq uint64) bool {
 		return true
 	}
 	for _, m := range r.missing {
-		if m.From <= seq && seq <= m.To {
+		if m.from <= seq && seq <= m.to {
 			return true
 		}
 	}
-	return r.more > 0 && seq > r.missing[len(r.missing)-1].To
+	return r.more > 0 && seq > r.missing[len(r.missing)-1].to
 }
 
 // Whole tells whether it has every event from the very first on, so that its sums are all there is.
 func (r *Replay) Whole() bool { return r.first == 1 && len(r.missing) == 0 }
 
-// Gaps are the ranges that the stream has lost behind its first event.
-func (r *Replay) Gaps() []Missing { return r.missing }
+// Gaps are the ranges, first and last, that the stream no longer has behind its first event.
+func (r *Replay) Gaps() iter.Seq2[uint64, uint64] {
+	return func(yield func(from, to uint64) bool) {
+		for _, m := range r.missing {
+			if !yield(m.from, m.to) {
+				return
+			}
+		}
+	}
+}
 
 // Job is the document of a job, byte for byte as the bucket must hold it; nil where the events make none known.
 func (r *Replay) Job(id string) []byte {

@@ -62,7 +62,7 @@ type FindingKind string
 
 // The closed set of findings.
 const (
-	EventMissing    FindingKind = "event-missing"    // the stream no longer has an event that a document was made of
+	EventMissing    FindingKind = "event-missing"    // the stream no longer has an event that was counted
 	DocumentDiffers FindingKind = "document-differs" // a document is not what its events add up to
 	DocumentMissing FindingKind = "document-missing" // its events are there, a document is not
 	DocumentUnknown FindingKind = "document-unknown" // a document of which the stream says nothing

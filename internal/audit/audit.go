@@ -118,7 +118,7 @@ func (a *Auditor) judgeAll(ctx context.Context, l *look, subjects []subject) err
 func (l *look) judge(ctx context.Context, s subject) ([]suspicion, error) {
 	switch {
 	case s.stream:
-		return l.mark.replaced(l.info), nil
+		return append(l.mark.replaced(l.info), l.holes()...), nil
 	case s.job != "":
 		e, err := l.evidence(ctx, s.job)
 		if err != nil {

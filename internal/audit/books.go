@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,13 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 		return nil
 	}
 	if !l.replay.Whole() {
-		l.remark("stats, books and windows were not compared with the stream: it no longer has every event from the very first on (it begins at %d), "+
-			"so it cannot tell their sums; each job's document was compared", l.replay.First())
+		from := fmt.Sprintf("begins at %d", l.replay.First())
+		for first := range l.replay.Gaps() {
+			from += fmt.Sprintf(", and does not have %d", first)
+			break
+		}
+		l.remark("stats, books and windows were not compared with the stream: it no longer has every event from the very first on (it %s), "+
+			"so it cannot tell their sums; each job's document was compared", from)
 		return nil
 	}
 	want, err := l.wanted()
@@ -106,6 +112,36 @@ func (l *look) settledEntry(ctx context.Context, key string) (e stream.Entry, er
 		}
 	}
 	return e, nil
+}
+
+// holes suspects that events were taken out of the stream behind the ledger's back: it has come past them and
+// wrote no gap down, so it counted them. Those that a document lists are told with their job; what is left are
+// events that only moved sums, such as a unit without work.
+func (l *look) holes() []suspicion {
+	var first, last uint64
+	count, b := 0, &l.shown.Balance
+	for from, to := range l.replay.Gaps() {
+		for seq := from; seq <= min(to, l.looked); seq++ {
+			if recorded := b.GapAt <= seq && seq <= b.GapTo; recorded {
+				seq = b.GapTo
+				continue
+			}
+			if !l.named[seq] {
+				first, last = cmp.Or(first, seq), seq
+				count++
+			}
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return []suspicion{{patience: patience, evidence: fmt.Sprint(first, " ", last, " ", count), finding: contract.Finding{
+		Kind: contract.EventMissing, Key: contract.StreamEvents, Seq: first, Count: count,
+		Says: fmt.Sprintf("the stream %s no longer has %d events of %d to %d, which the ledger has counted and of which no document tells",
+			contract.StreamEvents, count, first, last),
+		Do: "restore the stream from its backup, and see who may change it. Where there is no backup, the books can be made anew of what is left: " +
+			rebuild + fmt.Sprintf(", with --accept-gaps-to %d", last),
+	}}}
 }
 
 // rebuild is what mends every document.

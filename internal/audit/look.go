@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,8 @@ type look struct {
 	seq      uint64 // how far the ledger has come
 
 	docs      map[string]*doc
+	named     map[uint64]bool // events that the stream lost behind its first, and whose jobs are named for it
+	looked    uint64          // documents were held to the replay at this sequence
 	claims    claims
 	records   int
 	units     map[string]*contract.Inventory // by cluster
@@ -79,7 +82,8 @@ func (l *look) remark(format string, args ...any) {
 // two has left a record before, which the last then shows.
 func (a *Auditor) lookAtAll(ctx context.Context) (*look, error) {
 	l := &look{
-		Auditor: a, replay: a.o.Replay(), docs: make(map[string]*doc), suspects: make(map[subject]bool), claims: newClaims(),
+		Auditor: a, replay: a.o.Replay(), docs: make(map[string]*doc), named: make(map[uint64]bool),
+		suspects: make(map[subject]bool), claims: newClaims(),
 	}
 	for _, s := range a.suspected() {
 		l.suspect(s)
@@ -168,6 +172,9 @@ func (l *look) comparable() bool {
 // lookAtDocuments suspects every document that is not what its events add up to, or is too new to tell.
 func (l *look) lookAtDocuments(ctx context.Context) error {
 	now := l.o.Clock.Now()
+	if l.comparable() {
+		l.looked = l.replay.Seq()
+	}
 	err := l.o.Ledger.Each(ctx, contract.JobKey("*"), func(e stream.Entry) error {
 		id, ok := contract.JobIDOfKey(e.Key)
 		var j contract.Job
@@ -181,7 +188,8 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 		}
 		l.docs[id] = l.remember(&j, now)
 		newer := e.Revision > l.stats.Revision
-		if newer || j.Orphan || l.comparable() && (!bytes.Equal(l.replay.Job(id), e.Value) || l.lacks(&j) > 0) {
+		differs := l.comparable() && (l.lacks(&j) > 0 || !bytes.Equal(l.replay.Job(id), e.Value))
+		if newer || j.Orphan || differs {
 			l.suspectJob(id)
 		}
 		return nil
@@ -216,14 +224,17 @@ func (l *look) remember(j *contract.Job, now time.Time) *doc {
 
 // lacks gives the first event of a young document that the stream no longer has; 0 where it has all. It keeps
 // every event for longer than documents of ended jobs are kept, so an older one may have aged out.
-func (l *look) lacks(j *contract.Job) uint64 {
+func (l *look) lacks(j *contract.Job) (first uint64) {
 	old := l.o.Clock.Now().Sub(j.SubmittedAt.Time) > l.o.Retention
 	for _, seq := range j.Events {
 		if seq <= l.replay.Seq() && l.replay.Lacks(seq) && !(old && seq < l.replay.First()) {
-			return seq
+			first = cmp.Or(first, seq)
+			if seq > l.replay.First() {
+				l.named[seq] = true
+			}
 		}
 	}
-	return 0
+	return first
 }
 
 func (d *doc) docRun(number int) *docRun {

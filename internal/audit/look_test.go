@@ -21,6 +21,7 @@ import (
 type log struct {
 	info  stream.Info
 	whole bool
+	gaps  [][2]uint64
 	docs  map[string][]byte
 	books []stream.Entry
 	asked bool // the replay was
@@ -32,11 +33,20 @@ func (l *log) To(_ context.Context, seq uint64) error {
 	l.asked = true
 	return nil
 }
-func (l *log) Seq() uint64                    { return l.info.Last }
-func (l *log) First() uint64                  { return l.info.First }
-func (l *log) Events() int                    { return int(l.info.Last - l.info.First + 1) }
-func (l *log) Lacks(seq uint64) bool          { return seq < l.info.First }
-func (l *log) Whole() bool                    { return l.whole }
+func (l *log) Seq() uint64           { return l.info.Last }
+func (l *log) First() uint64         { return l.info.First }
+func (l *log) Events() int           { return int(l.info.Last - l.info.First + 1) }
+func (l *log) Lacks(seq uint64) bool { return seq < l.info.First }
+func (l *log) Whole() bool           { return l.whole }
+func (l *log) Gaps() iter.Seq2[uint64, uint64] {
+	return func(yield func(from, to uint64) bool) {
+		for _, g := range l.gaps {
+			if !yield(g[0], g[1]) {
+				return
+			}
+		}
+	}
+}
 func (l *log) Job(id string) []byte           { return l.docs[id] }
 func (l *log) Jobs() iter.Seq[string]         { return maps.Keys(l.docs) }
 func (l *log) Books() ([]stream.Entry, error) { return l.books, nil }
@@ -157,5 +167,29 @@ func TestALogWithoutItsBeginningIsRemarked(t *testing.T) {
 	}
 	if r := remarked(t, l, 100, altered, counts{}); r.Clean() || r.Findings[0].Kind != contract.DocumentDiffers || len(r.Remarks) != 1 {
 		t.Errorf("a document altered beside it: %+v", r)
+	}
+}
+
+// What the stream lost behind its first event is missed, unless the ledger wrote it down itself, a document tells
+// of it, or nobody has looked so far yet.
+func TestHolesThatNobodyTellsOfAreMissed(t *testing.T) {
+	t.Parallel()
+	l := &look{
+		replay: &log{info: stream.Info{First: 1, Last: 30}, gaps: [][2]uint64{{3, 5}, {8, 12}, {19, 25}}},
+		named:  map[uint64]bool{4: true}, looked: 20,
+	}
+	l.shown.Balance = contract.Balance{GapAt: 8, GapTo: 11, Missing: 4}
+	found := l.holes()
+	if len(found) != 1 {
+		t.Fatalf("%+v", found)
+	}
+	f := found[0].finding
+	if f.Kind != contract.EventMissing || f.Seq != 3 || f.Count != 5 || !strings.Contains(f.Says, "5 events of 3 to 20,") ||
+		!strings.Contains(f.Do, "--accept-gaps-to 20") {
+		t.Errorf("%+v", f)
+	}
+	l.shown.Balance = contract.Balance{GapAt: 3, GapTo: 25, Missing: 15}
+	if found := l.holes(); len(found) != 0 {
+		t.Errorf("%+v", found)
 	}
 }

@@ -250,6 +250,32 @@ func TestAuditFindsAnEventDeletedFromTheStream(t *testing.T) {
 	}
 }
 
+// What no document tells of is missed as well: a message that was rejected moves a sum, and no more.
+func TestAuditFindsADeletedEventOfNoJob(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *dev.Options) { o.Data = unprotected(t) })
+	w.ended(w.post("process-data", quickWork))
+	w.mail(letter{"no JSON", marker, map[string]string{contract.AttributeVersion: "1"}})
+	until(w, "it is rejected", w.stats, func(s contract.Stats) bool { return s.Units.Rejected == 1 })
+	w.ended(w.post("process-data", quickWork))
+	w.clean()
+	s, err := w.js().Stream(t.Context(), contract.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rejected, err := s.GetLastMsgForSubject(t.Context(), contract.StoredOfKind(contract.Rejected))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteMsg(t.Context(), rejected.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	f := w.finds(contract.EventMissing)
+	if len(f) != 1 || f[0].JobID != "" || f[0].Seq != rejected.Sequence || f[0].Count != 1 {
+		t.Errorf("%+v", f)
+	}
+}
+
 // Everything goes on while audits are made, and every one of them is clean.
 func TestAuditOfABusyWorldIsClean(t *testing.T) {
 	t.Parallel()
