@@ -63,6 +63,35 @@ func TestAsksPastTheCacheByNameAndUID(t *testing.T) {
 	}
 }
 
+// Who made a Kubernetes Job is told by its pod template: a copy still names the ScaledJob as its owner, and
+// kubectl writes on those of KEDA too.
+func TestACopyIsNotKEDAs(t *testing.T) {
+	t.Parallel()
+	template, suspend := `{"f:spec":{"f:parallelism":{},"f:template":{"f:spec":{}}}}`, `{"f:spec":{"f:suspend":{}}}`
+	by := func(manager, subresource, fields string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+	}
+	status := by("kube-controller-manager", "status", `{"f:status":{"f:active":{}}}`)
+	for name, tc := range map[string]struct {
+		fields []metav1.ManagedFieldsEntry
+		owners int
+	}{
+		"KEDA's":                  {[]metav1.ManagedFieldsEntry{by("keda", "", template), status}, 1},
+		"KEDA's, edited":          {[]metav1.ManagedFieldsEntry{by("keda", "", template), by("kubectl-edit", "", suspend), status}, 1},
+		"of which nobody knows":   {nil, 1},
+		"a copy, created":         {[]metav1.ManagedFieldsEntry{by("kubectl-create", "", template), status}, 0},
+		"a copy, applied":         {[]metav1.ManagedFieldsEntry{by("kubectl-client-side-apply", "", template), status}, 0},
+		"without fields":          {[]metav1.ManagedFieldsEntry{{Manager: "kubectl-create"}}, 1},
+		"a status set by kubectl": {[]metav1.ManagedFieldsEntry{by("keda", "", template), by("kubectl", "status", template)}, 1},
+	} {
+		j := job("a", "uid-a")
+		j.OwnerReferences, j.ManagedFields = []metav1.OwnerReference{{Kind: contract.KindScaledJob}}, tc.fields
+		if stripJob(j); len(j.OwnerReferences) != tc.owners {
+			t.Errorf("%s: owners %v, want %d", name, j.OwnerReferences, tc.owners)
+		}
+	}
+}
+
 func TestStripKeepsWhatIsRead(t *testing.T) {
 	t.Parallel()
 	j := job("a", "uid-a")

@@ -1,12 +1,14 @@
 package kube
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -187,7 +189,11 @@ func strip(object any) (any, error) {
 }
 
 func stripJob(j *batchv1.Job) {
-	j.ManagedFields, j.OwnerReferences, j.Annotations, j.Spec = nil, onlyScaledJob(j.OwnerReferences), onlyQueue(j.Annotations), batchv1.JobSpec{}
+	owners := onlyScaledJob(j.OwnerReferences)
+	if copied(j.ManagedFields) {
+		owners = nil
+	}
+	j.ManagedFields, j.OwnerReferences, j.Annotations, j.Spec = nil, owners, onlyQueue(j.Annotations), batchv1.JobSpec{}
 }
 
 // onlyScaledJob keeps that KEDA made it.
@@ -198,6 +204,18 @@ func onlyScaledJob(owners []metav1.OwnerReference) []metav1.OwnerReference {
 		}
 	}
 	return nil
+}
+
+// copied tells whether somebody made it with kubectl, whatever owner the copy still names. Who made a Kubernetes
+// Job owns its pod template, which nobody can change later; who only edits or annotates it does not.
+func copied(fields []metav1.ManagedFieldsEntry) bool {
+	for i := range fields {
+		f := &fields[i]
+		if f.Subresource == "" && strings.HasPrefix(f.Manager, "kubectl") && f.FieldsV1 != nil && bytes.Contains(f.FieldsV1.Raw, []byte(`"f:template"`)) {
+			return true
+		}
+	}
+	return false
 }
 
 func stripPod(p *corev1.Pod) {

@@ -80,7 +80,7 @@ func (l *look) judgeUnit(unit string) []suspicion {
 		}
 		return []suspicion{{finding: contract.Finding{
 			Kind: contract.UnitByHand, Unit: unit, Queue: u.Queue, Key: u.Namespace + "/" + u.Name,
-			Says: fmt.Sprintf("Kubernetes Job %s/%s of cluster %s was made by hand: no ScaledJob owns it, so no limit counts it; %s", u.Namespace, u.Name, cluster, has),
+			Says: fmt.Sprintf("Kubernetes Job %s/%s of cluster %s was made by hand, for no message that waits; %s", u.Namespace, u.Name, cluster, has),
 			Do:   fmt.Sprintf("run: kubectl -n %s delete job %s; what it holds then ends as Deleted and can be requeued", u.Namespace, u.Name),
 		}}}
 	}
