@@ -23,8 +23,8 @@ const (
 
 func newVerify(s *shared) *cobra.Command {
 	var (
-		last bool
-		wait time.Duration
+		last, strict bool
+		wait         time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -34,7 +34,7 @@ func newVerify(s *shared) *cobra.Command {
 			"is named: --wait says for how long; what is pending then is named by the scheduler's own audits in time.\n\n" +
 			"Exit code 0: everything that was compared fits; a `remark` says what was not compared though nothing is wrong: a log that\n" +
 			"is longer than an audit replays, or of which the oldest events have aged out. 1: something does not fit, or could not\n" +
-			"be looked at.",
+			"be looked at; with --strict also where anything was not compared.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := s.client()
@@ -51,13 +51,14 @@ func newVerify(s *shared) *cobra.Command {
 			} else {
 				err = writeAudit(cmd.OutOrStdout(), &r)
 			}
-			if err == nil && !r.Clean() {
+			if err == nil && (!r.Clean() || strict && len(r.Remarks) > 0) {
 				return &exit{code: exitBad}
 			}
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&last, "last", false, "show the last audit of the scheduler's leader")
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit with 1 also where a remark says that something was not compared")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "audit again for so long while something is pending")
 	return cmd
 }

@@ -12,7 +12,7 @@ import (
 	"tallyman/contract"
 )
 
-// A remark is told and leaves the exit code alone; what could not be looked at, or does not fit, makes it 1.
+// A remark is told and leaves the exit code alone, unless --strict asks for it; what could not be looked at, or does not fit, makes it 1.
 func TestVerifyTellsARemarkAndFailsForAFault(t *testing.T) {
 	t.Parallel()
 	at := contract.At(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))
@@ -25,14 +25,20 @@ func TestVerifyTellsARemarkAndFailsForAFault(t *testing.T) {
 	for name, c := range map[string]struct {
 		report contract.AuditReport
 		code   int
-	}{"a remark": {remark, 0}, "a remark, and what could not be looked at": {unchecked, exitBad}, "a remark, and a finding": {found, exitBad}} {
+		args   []string
+	}{
+		"a remark":           {report: remark},
+		"a remark, strictly": {remark, exitBad, []string{"--strict"}},
+		"a remark, and what could not be looked at": {report: unchecked, code: exitBad},
+		"a remark, and a finding":                   {report: found, code: exitBad},
+	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if err := json.NewEncoder(w).Encode(&c.report); err != nil {
 				t.Error(err)
 			}
 		}))
 		var out, diag bytes.Buffer
-		if code := run(t.Context(), []string{"verify", "--server", server.URL}, nil, &out, &diag); code != c.code || diag.Len() > 0 {
+		if code := run(t.Context(), append([]string{"verify", "--server", server.URL}, c.args...), nil, &out, &diag); code != c.code || diag.Len() > 0 {
 			t.Errorf("%s: code %d, %s", name, code, &diag)
 		}
 		if !strings.Contains(out.String(), "\nremark: stats were not compared\n") {
