@@ -81,7 +81,7 @@ func newProduce(s *shared) *cobra.Command {
 			}
 			sum, err := p.run(cmd.Context(), newSales(p.seed, rate))
 			if err != nil {
-				return err
+				return interrupted(cmd.Context(), err, "jobs that were posted go on, and nothing was held to the books")
 			}
 			if err := json.NewEncoder(cmd.OutOrStdout()).Encode(sum); err != nil {
 				return err

@@ -42,7 +42,7 @@ func newSubmit(s *shared) *cobra.Command {
 		Use:   "submit [TYPE]",
 		Short: "Post a job, and with --wait see it through",
 		Long: "Post a job. With --wait its life is shown line by line, and the exit code is 0 when it succeeded,\n" +
-			"1 when it failed, 3 when it was cancelled.",
+			"1 when it failed, 3 when it was cancelled, 130 when the waiting was interrupted, which leaves the job alone.",
 		Example: "  tallyman submit --wait\n" +
 			"  tallyman submit probe --payload '{\"target\":\"127.0.0.1\",\"duration\":\"3\"}' --wait\n" +
 			"  tallyman submit process-data --payload @job.json --key order-4711",
@@ -100,7 +100,7 @@ func (s *shared) submit(cmd *cobra.Command, c *client, p post, key string, wait 
 		fmt.Fprintln(out, l.line())
 	})
 	if err != nil {
-		return err
+		return interrupted(cmd.Context(), err, fmt.Sprintf("job %s goes on; `tallyman get %s` says how it is", r.JobID, r.JobID))
 	}
 	return exitOf(state)
 }

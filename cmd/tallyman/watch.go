@@ -29,7 +29,7 @@ const (
 func newWatch(s *shared) *cobra.Command {
 	var at following
 	cmd := &cobra.Command{
-		Use:   "watch",
+		Use: "watch", Annotations: mark(endless),
 		Short: "Watch jobs as they change: a live table, or a line for each change",
 		Long: "Watch jobs as they change. On a terminal this is a table under the sums of all states; elsewhere, and\n" +
 			"with -o json, a line for each change.",
