@@ -208,14 +208,23 @@ func (c *Config) validate(fault func(string, ...any)) {
 	if len(c.Queues) == 0 || len(c.Queues) > MaxQueues {
 		fault("queues: 1 to %d are needed, there are %d", MaxQueues, len(c.Queues))
 	}
-	seen := make(map[string]bool)
+	seen, owner := make(map[string]bool), make(map[string]string)
 	for i := range c.Queues {
 		q := &c.Queues[i]
 		if seen[q.Name] {
 			fault("queues[%d].name: %q stands twice", i, q.Name)
 		}
 		seen[q.Name] = true
+		if q.URL != "" {
+			owner[q.URL] = q.Name
+		}
 		q.validate(fmt.Sprintf("queues[%d]", i), fault)
+	}
+	for i := range c.Queues { // the scheduler ends as failed whatever it finds in a dead-letter queue
+		q := &c.Queues[i]
+		if name, ok := owner[q.DeadLetter]; ok {
+			fault("queues[%d].deadLetter: the dead-letter queue of %q is the queue %q itself, whose jobs would be ended as failed; give it one of its own", i, q.Name, name)
+		}
 	}
 	c.validateWebhooks(fault)
 }

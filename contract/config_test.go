@@ -146,3 +146,13 @@ func TestDurationRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What the scheduler finds in a dead-letter queue it ends as failed, so no queue with work may be one.
+func TestConfigRefusesAQueueThatIsADeadLetterQueue(t *testing.T) {
+	t.Parallel()
+	_, err := DecodeConfig([]byte(`{"queues":[{"name":"a","url":"http://sqs/a","deadLetter":"http://sqs/b","types":[{"name":"probe"}]},
+		{"name":"b","url":"http://sqs/b","deadLetter":"http://sqs/b-dead","types":[{"name":"probe"}]}]}`))
+	if want := `queues[0].deadLetter: the dead-letter queue of "a" is the queue "b" itself`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

@@ -9,10 +9,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"tallyman/contract"
 	"tallyman/internal/dev"
@@ -30,8 +29,8 @@ type demoJob struct {
 func demoJobs() []demoJob {
 	return []demoJob{
 		{"profile of " + ordersFile, `{"source":"` + ordersFile + `"}`, 1},
-		{"the original's 5000 records", `{"records":5000,"pauseMs":50,"seed":` + demoSeed + `}`, 1},
-		{"fails first, then succeeds", `{"records":1000,"pauseMs":50,"failureRate":0,"failAttempts":1}`, 2},
+		{"the original's 5000 records", `{"records":5000,"seed":` + demoSeed + `}`, 1},
+		{"fails first, then succeeds", `{"records":1000,"failureRate":0,"failAttempts":1}`, 2},
 	}
 }
 
@@ -106,32 +105,35 @@ func (d *demoJob) judge(ctx context.Context, c *client, id string) error {
 // board shows one line for each job: in place on a terminal, one line per change elsewhere.
 type board struct {
 	out  io.Writer
-	live bool
+	live *os.File // the terminal that out is; nil: it is none
 
 	mu    sync.Mutex
 	lines []string
-	drawn bool
+	drawn int
 }
 
 func newBoard(out io.Writer, n int) *board {
-	f, isFile := out.(*os.File)
-	return &board{out: out, live: isFile && term.IsTerminal(int(f.Fd())), lines: make([]string, n)}
+	b := &board{out: out, lines: make([]string, n)}
+	if f, ok := terminal(out); ok {
+		b.live = f
+	}
+	return b
 }
 
 func (b *board) see(i int, name string, l life) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	line := fmt.Sprintf("%-32s %s", name, l.line())
-	if !b.live {
-		fmt.Fprintln(b.out, line)
+	// The id is last, so that a narrow terminal shows what changes.
+	b.lines[i] = fmt.Sprintf("%-30s  %-36s  %s", name, l.words(), l.JobID)
+	if b.live == nil {
+		fmt.Fprintln(b.out, b.lines[i])
 		return
 	}
-	b.lines[i] = line
-	if b.drawn {
-		fmt.Fprintf(b.out, "\x1b[%dA", len(b.lines))
-	}
-	for _, line := range b.lines {
-		fmt.Fprintf(b.out, "\x1b[2K%s\n", line)
-	}
-	b.drawn = true
+	columns, _ := sizeOf(b.live)
+	lines := b.render(columns)
+	_ = draw(b.out, lines, b.drawn) // who looks on sees that it failed
+	b.drawn = len(lines)
 }
+
+// render gives the lines as a terminal of so many columns shows them.
+func (b *board) render(columns int) []string { return cut(slices.Clone(b.lines), columns) }

@@ -9,7 +9,40 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"tallyman/contract"
 )
+
+// What the board draws fits into the terminal, however narrow it is: a line that went on in the next row would leave
+// its rest behind whenever the board is drawn again.
+func TestTheBoardFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	b := newBoard(&out, 3)
+	l := life{
+		JobID: "01a1ff4d-6889-73f0-a332-cb468c3a35f7", State: contract.StateRetrying, Attempt: 1, Reason: contract.AppExit,
+		Message: "\x1b[2J" + strings.Repeat("ü", 200),
+	}
+	b.see(0, "fails first, then succeeds", l)
+	b.see(1, "the original's 5000 records", life{JobID: l.JobID, State: contract.StateRunning, Attempt: 1, Progress: "40%"})
+	if strings.Count(out.String(), "\n") != 2 || !strings.Contains(out.String(), l.JobID) {
+		t.Errorf("where there is no terminal, each change is a whole line: %q", out.String())
+	}
+	for _, columns := range []int{-1, 0, 1, 2, 20, 80, 132, 1000} {
+		lines := b.render(columns)
+		if len(lines) != 3 {
+			t.Errorf("%d columns: %q", columns, lines)
+		}
+		for _, line := range lines {
+			if n := len([]rune(line)); n > max(1, columns) || strings.ContainsAny(line, "\x1b\n\r\t") {
+				t.Errorf("%d columns: %d of %q", columns, n, line)
+			}
+		}
+	}
+	if line := b.render(usualColumns)[1]; !strings.Contains(line, "running") || !strings.Contains(line, "attempt 1  40%") {
+		t.Errorf("a usual terminal does not show how far the job is: %q", line)
+	}
+}
 
 // The demonstration is content with what it expects, and with nothing else: neither with another end, nor with an
 // attempt too many or too few, nor with books that do not balance.

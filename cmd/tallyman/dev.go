@@ -25,7 +25,7 @@ func newDev(s *shared) *cobra.Command {
 		demo, once    bool
 	)
 	cmd := &cobra.Command{
-		Use:   "dev",
+		Use: "dev", Annotations: mark(program),
 		Short: "Run the whole pipeline on this machine",
 		Long: "Run the whole pipeline in one process: api, scheduler, bridge, aggregator, NATS with JetStream, SQS on\n" +
 			"SQLite, and a stand-in for KEDA and Kubernetes that runs the real processor. State is kept in the data\n" +
@@ -102,28 +102,32 @@ type devShow struct {
 // runDev serves until ctx ends; with once, until the demo has ended.
 func runDev(ctx context.Context, o dev.Options, show devShow) error {
 	p, err := dev.New(ctx, o)
+	if errors.Is(err, context.Canceled) {
+		return err // it was stopped before it began
+	}
 	if err != nil {
 		return &exit{code: exitBad, err: err}
 	}
 	if err := show.begin(p.Addresses(), o.Data); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	serving, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	shown := make(chan error, 1)
 	go func() {
-		shown <- show.ready(ctx, p)
+		shown <- show.ready(serving, p)
 		if show.once {
 			cancel(errEnough)
 		}
 	}()
-	if err := p.Run(ctx); err != nil {
+	if err := p.Run(serving); err != nil {
 		return &exit{code: exitBad, err: err}
 	}
-	if show.once {
-		if err := <-shown; err != nil {
-			return &exit{code: exitBad, err: err}
-		}
+	if !show.once {
+		return nil
+	}
+	if err := <-shown; err != nil {
+		return interrupted(ctx, &exit{code: exitBad, err: err}, "the demonstration had not ended")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,8 +28,8 @@ func newEvents(s *shared) *cobra.Command {
 			"  tallyman events -f --event failed,cancelled --queue media --since 1h",
 		Args: maybeJob,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && !follow {
-				return fmt.Errorf("name a job, or follow all of them with -f")
+			if err := at.fits(len(args) == 1, follow); err != nil {
+				return err
 			}
 			c, err := s.client()
 			if err != nil {
@@ -64,6 +65,19 @@ func (q *following) flags(cmd *cobra.Command) {
 	f.StringVar(&q.after, "after", "", "begin behind this sequence of the stream; 0: the first that is kept")
 	f.StringVar(&q.since, "since", "", "begin at this moment, or so long ago, like 10m")
 	cmd.MarkFlagsMutuallyExclusive("after", "since")
+}
+
+// fits says what is asked for in vain: a job is of one queue and type, and its events are listed from the first.
+func (q *following) fits(ofJob, follow bool) error {
+	switch {
+	case !ofJob && !follow:
+		return errors.New("name a job, or follow all of them with -f")
+	case ofJob && (q.queue != "" || q.jobType != "" || q.since != ""):
+		return errors.New("--queue, --type and --since are for the events of all jobs: leave them out, or leave out the job and follow all with -f")
+	case q.after != "" && !follow:
+		return errors.New("--after says where to begin to follow: add -f, or leave it out for all events of the job")
+	}
+	return nil
 }
 
 func (q *following) path() string {

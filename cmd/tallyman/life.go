@@ -31,8 +31,11 @@ func (l *life) took() time.Duration {
 }
 
 // line says it in one line.
-func (l *life) line() string {
-	s := fmt.Sprintf("%s  %-9s", l.JobID, l.State)
+func (l *life) line() string { return l.JobID + "  " + l.words() }
+
+// words is the line of a job that is named already.
+func (l *life) words() string {
+	s := fmt.Sprintf("%-9s", l.State)
 	if l.Attempt > 0 {
 		s += fmt.Sprintf("  attempt %d", l.Attempt)
 	}

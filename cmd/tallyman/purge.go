@@ -42,7 +42,8 @@ func newPurge(s *shared) *cobra.Command {
 			}
 			total, err := purgeAll(cmd.Context(), c, path, cmd.ErrOrStderr())
 			if err != nil && total.Cancelled > 0 {
-				return fmt.Errorf("%w; %d jobs were cancelled before that, the same command goes on", err, total.Cancelled)
+				before := fmt.Sprintf("%d jobs were cancelled before that, the same command goes on", total.Cancelled)
+				return interrupted(cmd.Context(), fmt.Errorf("%w; %s", err, before), before)
 			}
 			if err != nil {
 				return err

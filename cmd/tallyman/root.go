@@ -13,6 +13,19 @@ import (
 // defaultServer is where `tallyman dev` listens.
 const defaultServer = "http://127.0.0.1:8080"
 
+// What a command may be marked with.
+const (
+	program = "program" // it serves until it is stopped, and takes every flag from the environment
+	endless = "endless" // it shows what comes until it is stopped
+)
+
+func mark(with string) map[string]string { return map[string]string{with: ""} }
+
+func marked(cmd *cobra.Command, with string) bool {
+	_, ok := cmd.Annotations[with]
+	return ok
+}
+
 // shared is what every command that asks a server has.
 type shared struct {
 	server    string
@@ -29,7 +42,12 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := service.ApplyEnv(cmd.Flags()); err != nil {
+			// Of a command that asks, only the settings: a job that asks has TALLYMAN_QUEUE and more of its own in its environment.
+			flags := cmd.Root().PersistentFlags()
+			if marked(cmd, program) {
+				flags = cmd.Flags()
+			}
+			if err := service.ApplyEnv(flags); err != nil {
 				return err
 			}
 			if s.output != "text" && s.output != "json" {
@@ -43,7 +61,7 @@ func newRoot() *cobra.Command {
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&s.server, "server", defaultServer, "the api to ask; also TALLYMAN_SERVER")
-	f.StringVar(&s.tokenFile, "token-file", "", "file with the bearer token, where the api wants one")
+	f.StringVar(&s.tokenFile, "token-file", "", "file with the bearer token, where the api wants one; also TALLYMAN_TOKEN_FILE")
 	f.StringVarP(&s.output, "output", "o", "text", "text or json; also TALLYMAN_OUTPUT")
 	root.AddCommand(
 		newDev(s), newSQS(s), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newPurge(s), newRequeue(s),

@@ -18,10 +18,11 @@ func newSQS(s *shared) *cobra.Command {
 		queues                    []string
 	)
 	cmd := &cobra.Command{
-		Use:   "sqs",
+		Use: "sqs", Annotations: mark(program),
 		Short: "Serve SQS alone, on SQLite",
 		Long: "Serve SQS's own protocol over HTTP, so that any SDK (AWS_ENDPOINT_URL_SQS), the AWS CLI\n" +
-			"(--endpoint-url) and KEDA (awsEndpoint) can speak to it. It is safe against a killed process, not against a power cut.",
+			"(--endpoint-url) and KEDA (awsEndpoint) can speak to it. With --data, what it holds is safe against a\n" +
+			"killed process, not against a power cut; without, it is in memory and gone with the process.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := service.NewLog(cmd.ErrOrStderr(), level, "sqs")

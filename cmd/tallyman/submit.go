@@ -42,7 +42,7 @@ func newSubmit(s *shared) *cobra.Command {
 		Use:   "submit [TYPE]",
 		Short: "Post a job, and with --wait see it through",
 		Long: "Post a job. With --wait its life is shown line by line, and the exit code is 0 when it succeeded,\n" +
-			"1 when it failed, 3 when it was cancelled.",
+			"1 when it failed, 3 when it was cancelled, 130 when the waiting was interrupted, which leaves the job alone.",
 		Example: "  tallyman submit --wait\n" +
 			"  tallyman submit probe --payload '{\"target\":\"127.0.0.1\",\"duration\":\"3\"}' --wait\n" +
 			"  tallyman submit process-data --payload @job.json --key order-4711",
@@ -55,7 +55,12 @@ func newSubmit(s *shared) *cobra.Command {
 			if p.Payload, err = readPayload(payload, cmd.InOrStdin()); err != nil {
 				return err
 			}
-			p.DelaySeconds, p.TimeoutSeconds = int(delay/time.Second), int(timeout/time.Second)
+			if p.DelaySeconds, err = wholeSeconds("--delay", delay); err != nil {
+				return err
+			}
+			if p.TimeoutSeconds, err = wholeSeconds("--timeout", timeout); err != nil {
+				return err
+			}
 			c, err := s.client()
 			if err != nil {
 				return err
@@ -67,8 +72,8 @@ func newSubmit(s *shared) *cobra.Command {
 	f.StringVarP(&payload, "payload", "p", "", "the payload: JSON, @FILE, or - for standard input")
 	f.StringVarP(&p.Queue, "queue", "q", "", "the queue (the api's default)")
 	f.StringSliceVar(&p.Tags, "tag", nil, "a tag; may be given several times")
-	f.DurationVar(&delay, "delay", 0, "begin no sooner than after this, at most 15m")
-	f.DurationVar(&timeout, "timeout", 0, "stop an attempt that takes longer")
+	f.DurationVar(&delay, "delay", 0, "begin no sooner than after this, at most 15m, in whole seconds")
+	f.DurationVar(&timeout, "timeout", 0, "stop an attempt that takes longer, in whole seconds")
 	f.StringVar(&key, "key", "", "Idempotency-Key: the same key is the same job")
 	f.BoolVarP(&wait, "wait", "w", false, "show the job's life and wait for its end")
 	return cmd
@@ -100,9 +105,17 @@ func (s *shared) submit(cmd *cobra.Command, c *client, p post, key string, wait 
 		fmt.Fprintln(out, l.line())
 	})
 	if err != nil {
-		return err
+		return interrupted(cmd.Context(), err, fmt.Sprintf("job %s goes on; `tallyman get %s` says how it is", r.JobID, r.JobID))
 	}
 	return exitOf(state)
+}
+
+// wholeSeconds is what the api takes; a part of one would be dropped in silence.
+func wholeSeconds(flag string, d time.Duration) (int, error) {
+	if d < 0 || d%time.Second != 0 {
+		return 0, fmt.Errorf("%s %s must be whole seconds, like %s", flag, d, max(time.Second, d.Round(time.Second)))
+	}
+	return int(d / time.Second), nil
 }
 
 // readPayload takes JSON from the argument, a file or standard input.

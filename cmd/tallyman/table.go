@@ -118,12 +118,7 @@ func (t *table) render(books *contract.Stats, now time.Time, rows, columns int) 
 	if more := len(all) - (len(lines) - 3); more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
-	for i, line := range lines {
-		if runes := []rune(line); len(runes) > columns {
-			lines[i] = string(runes[:max(0, columns-1)]) + "…"
-		}
-	}
-	return lines
+	return cut(lines, columns)
 }
 
 func (s *seen) tries() string {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"tallyman/contract"
 )
@@ -29,7 +28,7 @@ const (
 func newWatch(s *shared) *cobra.Command {
 	var at following
 	cmd := &cobra.Command{
-		Use:   "watch",
+		Use: "watch", Annotations: mark(endless),
 		Short: "Watch jobs as they change: a live table, or a line for each change",
 		Long: "Watch jobs as they change. On a terminal this is a table under the sums of all states; elsewhere, and\n" +
 			"with -o json, a line for each change.",
@@ -41,7 +40,7 @@ func newWatch(s *shared) *cobra.Command {
 			}
 			w := &watcher{c: c, at: at, table: newTable(), diag: cmd.ErrOrStderr()}
 			out := cmd.OutOrStdout()
-			if f, ok := out.(*os.File); ok && s.output == "text" && term.IsTerminal(int(f.Fd())) {
+			if f, ok := terminal(out); ok && s.output == "text" {
 				return w.draw(cmd.Context(), f)
 			}
 			return w.lines(cmd.Context(), out, s.output == "json")
@@ -137,10 +136,7 @@ func (w *watcher) draw(ctx context.Context, out *os.File) error {
 		tick := time.NewTicker(drawEvery)
 		defer tick.Stop()
 		for drawn := 0; ; {
-			columns, rows, err := term.GetSize(int(out.Fd()))
-			if err != nil {
-				return fmt.Errorf("terminal: %w", err)
-			}
+			columns, rows := sizeOf(out)
 			w.mu.Lock()
 			lines := w.table.render(&w.books, time.Now(), rows-1, columns)
 			w.mu.Unlock()
@@ -156,20 +152,6 @@ func (w *watcher) draw(ctx context.Context, out *os.File) error {
 		}
 	})
 	return work.Wait()
-}
-
-// draw writes lines over those that were drawn before, in one write, so that nothing flickers.
-func draw(out io.Writer, lines []string, drawn int) error {
-	var b strings.Builder
-	if drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", drawn)
-	}
-	for _, line := range lines {
-		b.WriteString("\r\x1b[2K" + line + "\n")
-	}
-	b.WriteString("\x1b[J")
-	_, err := io.WriteString(out, b.String())
-	return err
 }
 
 // refresh asks for the sums. A server that is away for a moment leaves the last ones standing.

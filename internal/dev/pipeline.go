@@ -70,6 +70,10 @@ func New(ctx context.Context, o Options) (*Pipeline, error) {
 		return nil, err
 	}
 	p := &Pipeline{folder: f, log: o.Log}
+	if err := forgetAddresses(f.at(addressFile)); err != nil {
+		f.close()
+		return nil, err
+	}
 	if err := p.open(ctx, &o); err != nil {
 		p.close()
 		return nil, err
@@ -89,7 +93,7 @@ func (p *Pipeline) open(ctx context.Context, o *Options) (err error) {
 	if err := p.join(ctx, o); err != nil {
 		return err
 	}
-	return p.addresses.write(p.folder.at("addresses.json"))
+	return p.addresses.write(p.folder.at(addressFile))
 }
 
 func (p *Pipeline) connect(ctx context.Context) (err error) {
@@ -116,6 +120,7 @@ func (p *Pipeline) close() {
 	if p.nats != nil {
 		p.nats.Stop()
 	}
+	_ = forgetAddresses(p.folder.at(addressFile)) // the next life does it in any case
 	p.folder.close()
 }
 

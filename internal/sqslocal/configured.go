@@ -3,6 +3,7 @@ package sqslocal
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -16,17 +17,24 @@ const (
 	deadRetention = "1209600"
 )
 
+func deadLetterOf(queue string) string { return queue + "-dead" }
+
 // EnsureQueues makes each configured queue with its dead-letter queue, and fills in their URLs. Those that are
 // there already get the settings, and keep their messages.
 func (s *Server) EnsureQueues(ctx context.Context, c *contract.Config) error {
 	for i := range c.Queues {
+		if name := c.Queues[i].Name; c.Queue(deadLetterOf(name)) != nil {
+			return fmt.Errorf("queue %q has the name of the dead-letter queue that is made for %q; rename one of the two", deadLetterOf(name), name)
+		}
+	}
+	for i := range c.Queues {
 		q := &c.Queues[i]
-		dead, err := s.EnsureQueue(ctx, q.Name+"-dead", map[string]string{"MessageRetentionPeriod": deadRetention})
+		dead, err := s.EnsureQueue(ctx, deadLetterOf(q.Name), map[string]string{"MessageRetentionPeriod": deadRetention})
 		if err != nil {
 			return err
 		}
 		redrive, err := json.Marshal(map[string]any{
-			"deadLetterTargetArn": s.QueueARN(q.Name + "-dead"), "maxReceiveCount": maxReceives,
+			"deadLetterTargetArn": s.QueueARN(deadLetterOf(q.Name)), "maxReceiveCount": maxReceives,
 		})
 		if err != nil {
 			return err

@@ -32,6 +32,9 @@ var refusals = []struct {
 	{"one URL for two queues", atAWS + "queues: [{name: a, url: \"https://sqs/1/a\", types: [{name: probe}]}, {name: b, url: \"https://sqs/1/a\", types: [{name: probe}]}]", []string{
 		"queues[1].url: https://sqs/1/a is the URL of another queue",
 	}},
+	{"a queue that is another's dead-letter queue", trying + "queues: [{name: a, types: [{name: probe}]}, {name: a-dead, types: [{name: probe}]}]", []string{
+		`queues[0].name: the bundled SQS makes a-dead as the dead-letter queue of "a"`,
+	}},
 	{"no queue", trying + "queues: []", []string{"queues: at least one is needed"}},
 	{"a URL beside the bundled SQS", trying + "queues: [{name: a, url: \"https://sqs/1/a\", types: [{name: probe}]}]", []string{
 		"queues[0].url: the bundled SQS makes the queue",

@@ -5,17 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/testenv"
@@ -201,54 +198,6 @@ func TestEventsAreFollowed(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
-	}
-}
-
-// The producer's load ends as it says, and the books agree, [C1] to [C5].
-func TestProduceReconciles(t *testing.T) {
-	t.Parallel()
-	w := start(t, func(o *optionsOfDev) { o.Config.Queues[0].Visibility = contract.Duration(10 * time.Minute) })
-	got := tallyman(t, "produce", "--count", "200", "--bad", "10%", "--duplicates", "20", "--seed", "7", "--server", w.API)
-	all := values(t, got.out)
-	if got.code != 0 || len(all) != 1 {
-		t.Fatalf("%+v", got)
-	}
-	sum := all[0]
-	bad := sum["bad_msgs"].(float64)
-	if sum["status"] != true || sum["tot_msgs"] != 200.0 || sum["duplicates"] != 20.0 || bad == 0 ||
-		sum["succeeded"] != 200-bad || sum["failed"] != bad || sum["sale_evnts"].(float64)+sum["inventory_evnts"].(float64) != 200 {
-		t.Errorf("%v", sum)
-	}
-	s := w.atRest(200)
-	if s.SucceedJob != 200-int(bad) || s.Jobs.Failed != int(bad) || s.JobRetry != 0 {
-		t.Errorf("%+v", s)
-	}
-	// Who does not wait has not seen the end, and says so.
-	if got := tallyman(t, "produce", "--count", "5", "--patience", "0s", "--server", w.API); got.code != 1 {
-		t.Errorf("it did not wait, and was content: %+v", got)
-	}
-}
-
-// Work that takes bad events for good ones is found by every job and by the sums, and exits 1.
-func TestProduceFindsWhatDoesNotAgree(t *testing.T) {
-	t.Parallel()
-	w := start(t, func(o *optionsOfDev) {
-		q := &o.Config.Queues[0]
-		i := slices.IndexFunc(q.Types, func(jt contract.JobType) bool { return jt.Name == "store-event" })
-		q.Types[i].Command = []string{"true"}
-	})
-	got := tallyman(t, "produce", "--count", "20", "--bad", "50%", "--seed", "7", "--server", w.API)
-	all := values(t, got.out)
-	if got.code != 1 || len(all) != 1 || !oneLine(got.err, "the books do not agree") {
-		t.Fatalf("%+v", got)
-	}
-	sum, bad := all[0], all[0]["bad_msgs"].(float64)
-	differences := fmt.Sprint(sum["differences"])
-	if sum["status"] != false || bad == 0 || sum["succeeded"] != 20.0 ||
-		strings.Count(differences, "is succeeded, failed was expected") != int(bad) ||
-		!strings.Contains(differences, fmt.Sprintf("the stats count 20 more successes, %.0f were posted", 20-bad)) ||
-		!strings.Contains(differences, fmt.Sprintf("the stats count 0 more failed jobs, %.0f bad events were posted", bad)) {
-		t.Errorf("%v", sum)
 	}
 }
 

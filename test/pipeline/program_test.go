@@ -64,7 +64,6 @@ func (p *program) start() {
 // run begins the life of the command that p.cmd holds, and returns when it is ready.
 func (p *program) run() {
 	p.t.Helper()
-	_ = os.Remove(p.addressFile())
 	p.cmd.Stderr, p.cmd.Env = p.log, append(os.Environ(), p.env...)
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -127,10 +126,12 @@ func (p *program) addresses() dev.Addresses {
 // world is the newest life, to be spoken to.
 func (p *program) world() *world { return &world{p.addresses(), p.t} }
 
-// kill ends the life as a machine without mercy does.
+// kill ends the life as a machine without mercy does. The next one takes away where this one listened, but only once it
+// has the folder, and nobody shall be asked there before.
 func (p *program) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended
 	<-p.exited
+	_ = os.Remove(p.addressFile())
 }
 
 // stop ends the life as a user does, and gives its exit code.

@@ -63,6 +63,11 @@
 {{- $f = concat $f (include "tallyman.faults.types" (dict "at" $at "queue" $q) | fromJsonArray) -}}
 {{- $f = concat $f (include "tallyman.faults.work" (dict "at" $at "queue" $q) | fromJsonArray) -}}
 {{- end -}}
+{{- range $i, $q := .Values.queues -}}
+{{- if and $bundled (has (printf "%s-dead" $q.name) $names) -}}
+{{- $f = append $f (printf "queues[%d].name: the bundled SQS makes %s-dead as the dead-letter queue of %q; give the queue of that name another" $i $q.name $q.name) -}}
+{{- end -}}
+{{- end -}}
 {{- $hooks := list -}}
 {{- range $i, $hook := .Values.webhooks -}}
 {{- if has $hook.name $hooks }}{{ $f = append $f (printf "webhooks[%d].name: %q stands twice" $i $hook.name) }}{{ end -}}
