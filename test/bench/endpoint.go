@@ -53,6 +53,7 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64)
 // beside NATS and SQS.
 type alone struct {
 	world
+	servers  addresses
 	nats     string
 	api      *child
 	children []*child
@@ -78,7 +79,7 @@ func newAlone(ctx context.Context) (w *alone, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.children, w.nats = append(w.children, servers), at.NATS
+	w.children, w.nats, w.servers = append(w.children, servers), at.NATS, at
 	w.config = filepath.Join(w.dir, "config.yaml")
 	queues := fmt.Sprintf("queues:\n- name: default\n  url: %s\n  types: [{name: probe}]\n", at.Queue)
 	if err := os.WriteFile(w.config, []byte(queues), 0o600); err != nil {
@@ -95,21 +96,25 @@ func startAlone(ctx context.Context) (w *alone, err error) {
 	if w, err = newAlone(ctx); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			w.end()
-		}
-	}()
+	if err := w.start(ctx); err != nil {
+		w.end()
+		return nil, err
+	}
+	return w, nil
+}
+
+// start starts an aggregator and an api.
+func (w *alone) start(ctx context.Context) error {
 	aggregator, err := w.program(ctx, "aggregator", nil, "--admin", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.children = append(w.children, aggregator)
 	if w.api, err = w.startAPI(ctx, nil); err != nil {
-		return nil, err
+		return err
 	}
 	w.children = append(w.children, w.api)
-	return w, nil
+	return nil
 }
 
 // program starts one of ours.

@@ -4,6 +4,7 @@
 //
 //	figures/     a figure, its reference, its bar; the table and bench.json
 //	packages.go  figures of one package, taken from its own Go benchmarks
+//	posts.go     jobs that are posted at the same time share calls to SQS
 //	submit.go    how fast jobs are taken in
 //	endpoint.go  what of that is the api's own work
 //	follow.go    events to a thousand clients at once
@@ -38,6 +39,7 @@ var suites = []struct {
 	apart   bool // takes long: measured only where it is named
 }{
 	{"packages", packages, false},
+	{"posts", posts, false},
 	{"submit", submit, false},
 	{"follow", follow, false},
 	{"watch", watch, false},
