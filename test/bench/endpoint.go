@@ -20,10 +20,11 @@ import (
 	"tallyman/test/bench/figures"
 )
 
-// endpoint measures the batch endpoint by the processor time of the api alone. On a real cluster NATS and SQS
-// have machines of their own, so what two cores take in is what two cores of the api do. whole is what came of it
-// where all shared them.
-func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64) error {
+// endpoint measures the batch endpoint by the processor time of the api alone: what two cores take in that do nothing
+// else, as on a cluster, where NATS and SQS have machines of their own. Nobody has seen that rate here: the reference
+// is what was, by the clock, while the api had to share its two cores with all of these and with the client. Why the
+// bar is on the one and not on the other is in docs/decisions/0014-the-batch-endpoint-is-held-by-its-own-time.md.
+func endpoint(ctx context.Context, t *figures.Table, body []byte) error {
 	w, err := startAlone(ctx)
 	if err != nil {
 		return err
@@ -36,7 +37,8 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64)
 	if err != nil {
 		return err
 	}
-	if _, err := concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) }); err != nil {
+	took, err := concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) })
+	if err != nil {
 		return err
 	}
 	after, err := w.api.cpu()
@@ -44,8 +46,9 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64)
 		return err
 	}
 	const cores = 2
-	t.Add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
-		"jobs/s", whole, figures.AtLeast(10_000))
+	const jobs = batches * batchSize
+	t.Add("api: POST /jobs/batch, reckoned from 2 cores of the api's own time, beside the rate seen", cores*jobs/(after-before).Seconds(),
+		"jobs/s", jobs/took.Seconds(), figures.AtLeast(10_000))
 	return nil
 }
 
