@@ -12,6 +12,7 @@
 //	takeover.go  the leader is killed, and counting goes on
 //	heap.go      an api and an aggregator that are started again
 //	local.go     the whole pipeline on this machine
+//	resident.go  the memory of a unit's processor
 //	cost.go      what a job leaves in each store
 //	million.go   a million finished jobs, in processes of their own; only where it is named
 //	original.go  the shares of the original function that end well
