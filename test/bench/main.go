@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 
 	"tallyman/test/bench/figures"
 )
@@ -33,12 +34,14 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// suites are run in this order, or only those that the arguments name.
-var suites = []struct {
+type suite struct {
 	name    string
 	measure func(context.Context, *figures.Table) error
 	apart   bool // takes long: measured only where it is named
-}{
+}
+
+// suites are run in this order, or only those that the arguments name.
+var suites = []suite{
 	{"packages", packages, false},
 	{"posts", posts, false},
 	{"submit", submit, false},
@@ -55,6 +58,7 @@ func run(ctx context.Context, only []string) int {
 		return serveBare(os.Stdin, os.Stdout)
 	}
 	t, file := &figures.Table{}, "bench.json"
+	var failed []string
 	for _, s := range suites {
 		if named := contains(only, s.name); !named && (len(only) > 0 || s.apart) {
 			continue
@@ -64,13 +68,25 @@ func run(ctx context.Context, only []string) int {
 		}
 		fmt.Fprintf(os.Stderr, "measuring %s\n", s.name)
 		if err := s.measure(ctx, t); err != nil {
+			failed = append(failed, s.name)
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", s.name, err)
-			return 1
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
+	return tell(t, file, failed)
+}
+
+// tell prints and writes what was measured, whatever was not, and gives the exit code.
+func tell(t *figures.Table, file string, failed []string) int {
 	t.Print(os.Stdout)
 	if err := t.Write(file); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 1
+	}
+	if len(failed) > 0 {
+		fmt.Fprintf(os.Stderr, "bench: not measured to the end: %s; the table has what was\n", strings.Join(failed, ", "))
 		return 1
 	}
 	if !t.Good() {
