@@ -1,6 +1,7 @@
-// Command bench measures what ARCHITECTURE.md promises of speed and size, each figure beside a reference
-// that runs in the same minutes on the same machine, prints a table and writes bench.json. It fails
-// nobody's build: a figure below its bar is marked, and the exit code is 1.
+// Command bench measures what ARCHITECTURE.md promises of speed and size, each figure beside a reference of the same
+// minutes and machine, prints a table and writes bench.json. It fails nobody's build: a figure below its bar is
+// marked, as is one with a bar and no reference, and the exit code is 1. Where a suite fails, the others are told all
+// the same.
 //
 //	figures/     a figure, its reference, its bar; the table and bench.json
 //	packages.go  figures of one package, taken from its own Go benchmarks
