@@ -23,7 +23,7 @@ import (
 // endpoint measures the batch endpoint by the processor time of the api alone: what two cores take in that do nothing
 // else, as on a cluster, where NATS and SQS have machines of their own. Nobody has seen that rate here: the reference
 // is what was, by the clock, while the api had to share its two cores with all of these and with the client. Why the
-// bar is on the one and not on the other is in docs/decisions/0014-the-batch-endpoint-is-held-by-its-own-time.md.
+// bar is on the one and not on the other is in docs/decisions/0015-the-batch-endpoint-is-held-by-its-own-time.md.
 func endpoint(ctx context.Context, t *figures.Table, body []byte) error {
 	w, err := startAlone(ctx)
 	if err != nil {
