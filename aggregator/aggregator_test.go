@@ -26,7 +26,8 @@ type world struct {
 	dir      string
 	batch    int // messages that the server takes in one; 0: as our own servers do
 	server   *natslocal.Server
-	endApart func() // of a server in a process of its own
+	apart    string // address of a server in a process of its own
+	endApart func() // of it
 	settings stream.Settings
 	stream   *stream.Stream
 	bucket   *stream.Bucket

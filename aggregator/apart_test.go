@@ -76,7 +76,8 @@ func (w *world) serveApart() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.stream, err = stream.Connect(context.Background(), stream.Options{URL: strings.TrimSpace(line), Name: "bench", Log: w.log}); err != nil {
+	w.apart = strings.TrimSpace(line)
+	if w.stream, err = stream.Connect(context.Background(), stream.Options{URL: w.apart, Name: "bench", Log: w.log}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.endApart = func() {

@@ -25,6 +25,7 @@ const (
 	maxPostBody    = 300 << 10 // of one post: 256 KiB of task, and room for how it may be spelled
 	maxBatchBody   = 8 << 20
 	maxHeaders     = 16 << 10
+	writeBuffer    = 16 << 10 // of a connection: the stats of some queues go out in one write, and in two take twice as long
 	maxConnections = 8192
 	readTimeout    = 30 * time.Second // of a whole request, its body included
 	idleTimeout    = 2 * time.Minute
@@ -128,6 +129,7 @@ func New(o Options) (*Server, error) {
 		DisableStartupMessage: true,
 		BodyLimit:             maxBatchBody,
 		ReadBufferSize:        maxHeaders,
+		WriteBufferSize:       writeBuffer,
 		Concurrency:           maxConnections,
 		ReadTimeout:           readTimeout,
 		IdleTimeout:           idleTimeout,

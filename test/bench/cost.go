@@ -24,6 +24,9 @@ func cost(ctx context.Context, t *figures.Table, nats string, jobs, posted float
 		if e.Fault != nil {
 			return e.Fault
 		}
+		if e.Written == 0 {
+			continue // an empty job prints nothing
+		}
 		t.Add("cost of a job: "+what+", held", float64(e.Bytes)/jobs, "B", posted, figures.None())
 		t.Add("cost of a job: "+what+", written", float64(e.Written)/jobs, "messages", float64(e.Messages)/jobs, figures.None())
 	}

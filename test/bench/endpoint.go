@@ -20,10 +20,11 @@ import (
 	"tallyman/test/bench/figures"
 )
 
-// endpoint measures the batch endpoint by the processor time of the api alone. On a real cluster NATS and SQS
-// have machines of their own, so what two cores take in is what two cores of the api do. whole is what came of it
-// where all shared them.
-func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64) error {
+// endpoint measures the batch endpoint by the processor time of the api alone: what two cores take in that do nothing
+// else, as on a cluster, where NATS and SQS have machines of their own. Nobody has seen that rate here: the reference
+// is what was, by the clock, while the api had to share its two cores with all of these and with the client. Why the
+// bar is on the one and not on the other is in docs/decisions/0015-the-batch-endpoint-is-held-by-its-own-time.md.
+func endpoint(ctx context.Context, t *figures.Table, body []byte) error {
 	w, err := startAlone(ctx)
 	if err != nil {
 		return err
@@ -36,7 +37,8 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64)
 	if err != nil {
 		return err
 	}
-	if _, err := concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) }); err != nil {
+	took, err := concurrently(2, batches, func(int) error { return w.post(ctx, "/jobs/batch", body) })
+	if err != nil {
 		return err
 	}
 	after, err := w.api.cpu()
@@ -44,8 +46,9 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64)
 		return err
 	}
 	const cores = 2
-	t.Add("api: POST /jobs/batch, by the api's own time on 2 cores", cores*batches*batchSize/(after-before).Seconds(),
-		"jobs/s", whole, figures.AtLeast(10_000))
+	const jobs = batches * batchSize
+	t.Add("api: POST /jobs/batch, reckoned from 2 cores of the api's own time, beside the rate seen", cores*jobs/(after-before).Seconds(),
+		"jobs/s", jobs/took.Seconds(), figures.AtLeast(10_000))
 	return nil
 }
 
@@ -53,6 +56,7 @@ func endpoint(ctx context.Context, t *figures.Table, body []byte, whole float64)
 // beside NATS and SQS.
 type alone struct {
 	world
+	servers  addresses
 	nats     string
 	api      *child
 	children []*child
@@ -78,7 +82,7 @@ func newAlone(ctx context.Context) (w *alone, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w.children, w.nats = append(w.children, servers), at.NATS
+	w.children, w.nats, w.servers = append(w.children, servers), at.NATS, at
 	w.config = filepath.Join(w.dir, "config.yaml")
 	queues := fmt.Sprintf("queues:\n- name: default\n  url: %s\n  types: [{name: probe}]\n", at.Queue)
 	if err := os.WriteFile(w.config, []byte(queues), 0o600); err != nil {
@@ -95,21 +99,25 @@ func startAlone(ctx context.Context) (w *alone, err error) {
 	if w, err = newAlone(ctx); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			w.end()
-		}
-	}()
+	if err := w.start(ctx); err != nil {
+		w.end()
+		return nil, err
+	}
+	return w, nil
+}
+
+// start starts an aggregator and an api.
+func (w *alone) start(ctx context.Context) error {
 	aggregator, err := w.program(ctx, "aggregator", nil, "--admin", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w.children = append(w.children, aggregator)
 	if w.api, err = w.startAPI(ctx, nil); err != nil {
-		return nil, err
+		return err
 	}
 	w.children = append(w.children, w.api)
-	return w, nil
+	return nil
 }
 
 // program starts one of ours.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"tallyman/internal/stream"
@@ -21,7 +20,8 @@ type heap struct {
 	jobs       int
 	stream     *stream.Stream
 	aggregator *child
-	admin      string // of the aggregator
+	admin      string             // of the aggregator
+	idle       map[string]float64 // MiB of each program before there was a job
 }
 
 func newHeap(ctx context.Context) (h *heap, err error) {
@@ -38,7 +38,7 @@ func newHeap(ctx context.Context) (h *heap, err error) {
 		h.stream, err = stream.Connect(ctx, stream.Options{URL: h.nats, Name: "bench"})
 	}
 	if err == nil {
-		_, err = h.startAggregator(ctx)
+		err = h.measureIdle(ctx)
 	}
 	if err != nil {
 		h.end()
@@ -57,6 +57,28 @@ func (h *heap) end() {
 		h.stream.Close()
 	}
 	h.alone.end()
+}
+
+// measureIdle starts each program where there is nothing yet. The aggregator stays.
+func (h *heap) measureIdle(ctx context.Context) (err error) {
+	if _, err := h.startAggregator(ctx); err != nil {
+		return err
+	}
+	api, err := h.startAPI(ctx, limit(apiLimit))
+	if err != nil {
+		return err
+	}
+	defer api.end()
+	if err := h.until(ctx, h.API+"/jobs?limit=1"); err != nil {
+		return err
+	}
+	h.idle = make(map[string]float64)
+	for name, c := range map[string]*child{nameNATS: h.children[0], "aggregator": h.aggregator, "api": api} {
+		if h.idle[name], err = c.status("VmRSS:"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // limit is nine tenths of the memory for the garbage collector to keep below, as in a container.
@@ -122,7 +144,10 @@ func (w *world) ask(ctx context.Context, url string) (took time.Duration, err er
 	return time.Since(began), nil
 }
 
-// memory adds the most that a process has had, beside what it has now.
+// nameNATS is what the servers that are not ours are called.
+const nameNATS = "NATS, with an SQS"
+
+// memory adds the most that a process has had and what it has now, beside what it had with no job.
 func (h *heap) memory(t *figures.Table, name string, c *child, bar figures.Bar, when string) error {
 	peak, err := c.status("VmHWM:")
 	if err != nil {
@@ -132,22 +157,15 @@ func (h *heap) memory(t *figures.Table, name string, c *child, bar figures.Bar, 
 	if err != nil {
 		return err
 	}
-	t.Add("million: "+name+": most memory "+when, peak, "MiB", 0, bar)
-	t.Add("million: "+name+": memory after it", now, "MiB", 0, figures.None())
+	t.Add("million: "+name+": most memory "+when, peak, "MiB", h.idle[name], bar)
+	t.Add("million: "+name+": memory after it", now, "MiB", h.idle[name], figures.None())
 	return nil
 }
 
 // status reads a line of the process's status, in MiB.
 func (c *child) status(field string) (mib float64, err error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
+	if mib = mibLine(c.cmd.Process.Pid, field); mib == 0 {
+		return 0, fmt.Errorf("/proc/%d/status has no %s", c.cmd.Process.Pid, field)
 	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, field); ok {
-			kib, err := strconv.Atoi(strings.Fields(rest)[0])
-			return float64(kib) / 1024, err
-		}
-	}
-	return 0, fmt.Errorf("/proc/%d/status has no %s", c.cmd.Process.Pid, field)
+	return mib, nil
 }

@@ -12,8 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"tallyman/contract"
@@ -88,7 +86,10 @@ func local(ctx context.Context, t *figures.Table) error {
 		return err
 	}
 	t.Add("processor: size of the image, beside the aggregator's", size, "MiB", other, figures.AtMost(20))
-	single, err := oneByOne(ctx, t, size)
+	if err := resident(ctx, t); err != nil {
+		return err
+	}
+	single, err := oneByOne(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -120,46 +121,37 @@ func bareStarts(ctx context.Context) (float64, error) {
 	return float64(took[sequence/2]) / float64(time.Millisecond), nil
 }
 
-// oneByOne runs empty jobs, each when the one before has ended, and gives how many a second that is; size is the
-// processor's, in MiB.
-func oneByOne(ctx context.Context, t *figures.Table, size float64) (float64, error) {
+// oneByOne runs empty jobs, each when the one before has ended, and gives how long one takes.
+func oneByOne(ctx context.Context, t *figures.Table) (single contract.Latency, err error) {
 	w, stop, err := startPipeline(ctx, func(*options) {})
 	if err != nil {
-		return 0, err
+		return single, err
 	}
 	defer stop()
-	peak := watchPeak(ctx)
 	for n := 1; n <= sequence; n++ {
 		if err := w.post(ctx, "/jobs", []byte(emptyJob)); err != nil {
-			return 0, err
+			return single, err
 		}
 		if err := w.rest(ctx, n); err != nil {
-			return 0, err
+			return single, err
 		}
-	}
-	// One that lives long enough to be looked at.
-	if err := w.post(ctx, "/jobs", []byte(`{"payload":{"records":1000,"failureRate":0}}`)); err != nil {
-		return 0, err
-	}
-	if err := w.rest(ctx, sequence+1); err != nil {
-		return 0, err
 	}
 	s, err := w.stats(ctx)
 	if err != nil {
-		return 0, err
+		return single, err
 	}
 	bare, err := bareStarts(ctx)
 	if err != nil {
-		return 0, err
+		return single, err
 	}
 	t.Add("local: empty job, submit to succeeded, p50", 1000*s.Latency.Overall.P50, "ms", bare, figures.AtMost(300))
 	t.Add("processor: claimed to started, p50", 1000*s.Latency.Start.P50, "ms", 1000*s.Latency.Overall.P50, figures.AtMost(100))
-	t.Add("processor: peak resident memory of run, beside its size", float64(peak())/1024, "MiB", size, figures.AtMost(20))
-	return 1 / s.Latency.Overall.P50, nil
+	return s.Latency.Overall, nil
 }
 
-// allAtOnce runs many jobs by many hands, [L8]; single is what one hand does in a second.
-func allAtOnce(ctx context.Context, t *figures.Table, single float64) error {
+// allAtOnce runs many jobs by many hands, [L8]; single is how long a job took where there was one at a time, and every
+// stage is beside that.
+func allAtOnce(ctx context.Context, t *figures.Table, single contract.Latency) error {
 	w, stop, err := startPipeline(ctx, func(o *options) { o.Config.Queues[0].Max = atOnce })
 	if err != nil {
 		return err
@@ -177,22 +169,19 @@ func allAtOnce(ctx context.Context, t *figures.Table, single float64) error {
 	if err != nil {
 		return err
 	}
-	t.Add("local: 300 jobs, 100 at a time, beside one", burst/took.Seconds(), "jobs/s", single, figures.None())
-	t.Add("local: of them succeeded, counted once", float64(s.SucceedJob), "jobs", burst, figures.Within(burst, 0))
+	t.Add("local: 300 jobs, 100 at a time, beside one", burst/took.Seconds(), "jobs/s", 1/single.P50, figures.None())
+	t.Add("local: 300 jobs: succeeded, counted once", float64(s.SucceedJob), "jobs", burst, figures.Within(burst, 0))
 	if err := cost(ctx, t, w.NATS, burst, float64(len(emptyJob))); err != nil {
 		return err
 	}
-	stages := []struct {
-		name string
-		l    contract.Latency
-	}{
-		{"queue", s.Latency.Queue}, {"claim", s.Latency.Claim}, {"start", s.Latency.Start}, {"work", s.Latency.Work},
-		{"overall", s.Latency.Overall},
-	}
-	for _, st := range stages {
-		t.Add("local: "+st.name+" p50", 1000*st.l.P50, "ms", 1000*s.Latency.Overall.P50, figures.None())
-		t.Add("local: "+st.name+" p95", 1000*st.l.P95, "ms", 1000*st.l.P50, figures.None())
-		t.Add("local: "+st.name+" p99", 1000*st.l.P99, "ms", 1000*st.l.P50, figures.None())
+	for stage := range contract.Stages {
+		l, name := s.Latency.Of(stage), "local: 300 jobs: "+stage.String()
+		if l.Count == 0 {
+			return fmt.Errorf("%s: nobody has timed it", name)
+		}
+		t.Add(name+" p50", 1000*l.P50, "ms", 1000*single.P50, figures.None())
+		t.Add(name+" p95", 1000*l.P95, "ms", 1000*single.P95, figures.None())
+		t.Add(name+" p99", 1000*l.P99, "ms", 1000*single.P99, figures.None())
 	}
 	return nil
 }
@@ -239,44 +228,4 @@ func (w *world) rest(ctx context.Context, n int) error {
 		case <-tick.C:
 		}
 	}
-}
-
-// watchPeak looks at every `processor run` until the peak is asked for, and gives the largest in KiB.
-func watchPeak(ctx context.Context) func() int {
-	ctx, cancel := context.WithCancel(ctx)
-	peaks := make(chan int, 1)
-	go func() {
-		peak := 0
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				peaks <- peak
-				return
-			case <-tick.C:
-				peak = max(peak, largestRun())
-			}
-		}
-	}()
-	return func() int { cancel(); return <-peaks }
-}
-
-func largestRun() (kib int) {
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range all {
-		b, err := os.ReadFile(path)
-		args := strings.Split(strings.TrimRight(string(b), "\x00"), "\x00")
-		if err != nil || filepath.Base(args[0]) != "processor" || !slices.Contains(args, "run") {
-			continue
-		}
-		status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
-		for line := range strings.Lines(string(status)) {
-			if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-				n, _ := strconv.Atoi(strings.Fields(rest)[0])
-				kib = max(kib, n)
-			}
-		}
-	}
-	return kib
 }

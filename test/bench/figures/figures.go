@@ -10,7 +10,8 @@ import (
 	"text/tabwriter"
 )
 
-// Row is one figure. Reference is what ran beside it, in the same unit; 0 where there is none.
+// Row is one figure. Reference is what ran beside it, in the same unit; 0 where there is none, which only a figure that is
+// merely told can do with.
 type Row struct {
 	Name      string  `json:"name"`
 	Value     float64 `json:"value"`
@@ -58,13 +59,14 @@ func RatioAtMost(v float64) Bar {
 // None is for a figure that is only told.
 func None() Bar { return Bar{"", func(Row) bool { return true }} }
 
-// Add adds a figure; reference is 0 where there is none.
+// Add adds a figure; reference is 0 where there is none. One that has a bar and no reference does not reach it: it says
+// nothing of a machine that nobody knows.
 func (t *Table) Add(name string, value float64, unit string, reference float64, b Bar) {
 	r := Row{Name: name, Value: value, Unit: unit, Reference: reference, Bar: b.text}
 	if reference != 0 {
 		r.Ratio = value / reference
 	}
-	r.OK = b.ok(r)
+	r.OK = b.ok(r) && (reference > 0 || b.text == "")
 	t.rows = append(t.rows, r)
 }
 
@@ -87,7 +89,11 @@ func (t *Table) Print(w io.Writer) {
 		if r.Reference != 0 {
 			reference, ratio = short(r.Reference), fmt.Sprintf("%.2f", r.Ratio)
 		}
-		if !r.OK {
+		switch {
+		case r.OK:
+		case r.Reference <= 0:
+			mark = "NO REFERENCE"
+		default:
 			mark = "BELOW"
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Name, short(r.Value), r.Unit, reference, ratio, r.Bar, mark)

@@ -61,8 +61,8 @@ func running(ctx context.Context, w *world, t *figures.Table) error {
 		return err
 	}
 	t.Add("cluster: of that, queued to claimed, p95", s.Latency.Claim.P95, "s", interval, figures.None())
-	t.Add("cluster: of that, claimed to started, p95", s.Latency.Start.P95, "s", 0, figures.None())
-	t.Add("cluster: pods that found nothing", float64(s.Units.Noop), "pods", 0, figures.AtMost(0))
+	t.Add("cluster: of that, claimed to started, p95", s.Latency.Start.P95, "s", bare95, figures.None())
+	t.Add("cluster: pods that found nothing, beside those that found a job", float64(s.Units.Noop), "pods", float64(s.Attempts.Total), figures.AtMost(0))
 	return nil
 }
 
