@@ -112,8 +112,8 @@ func (w *tallyman) runsFrom(registry string) {
 	}
 }
 
-// While its image cannot be pulled, a queue keeps every message; Kubernetes' own words on it are on the stream, with
-// whose they are; and when the image is there, the same pods run the jobs.
+// While its image cannot be pulled, a queue keeps every message; the bridge says of each pod that it cannot claim, once;
+// Kubernetes' own words on it are on the stream, with whose they are; and when the image is there, the same pods run the jobs.
 func TestAnImageThatIsNotThere(t *testing.T) {
 	c := cluster.Join(t)
 	missing := c.Registry() + "/elsewhere/own-image:1"
@@ -122,15 +122,21 @@ func TestAnImageThatIsNotThere(t *testing.T) {
 	ids := []string{w.submitChecksum(), w.submitChecksum(), w.submitChecksum()}
 	w.explains("checksums", contract.KindPod, missing, "Failed", "BackOff")
 	w.keeps("checksums", ids)
+	pods, err := w.pods(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.claimsFail("checksums", contract.ImagePull, missing, len(pods))
 	publish(t, c.Images()["own-image"], missing)
 	for _, id := range ids {
 		w.checked(id)
 	}
 	w.settles(patience, map[string]int{"succeeded": 3})
+	w.claimsFail("checksums", contract.ImagePull, missing, len(pods))
 }
 
-// Without a Secret that a queue's environment names, KEDA makes no pod, since it reads the Secret itself; without one
-// that is a volume, the pod waits. Either way no message is taken, and it is said why.
+// Without a Secret that a queue's environment names, KEDA makes no pod, since it reads the Secret itself, once; where it goes
+// after that, and where it is a volume, the pod waits. No message is taken, and it is said why.
 func TestASecretThatIsNotThere(t *testing.T) {
 	image := cluster.Join(t).Images()["own-image"]
 	t.Run("in the environment", func(t *testing.T) {
@@ -147,6 +153,22 @@ func TestASecretThatIsNotThere(t *testing.T) {
 		for _, id := range ids {
 			w.checked(id)
 		}
+	})
+	t.Run("gone when KEDA has read it", func(t *testing.T) {
+		w := prepare(t)
+		w.giveSalt()
+		w.install(checksums(image))
+		w.checked(w.submitChecksum())
+		w.Kubectl("-n", w.namespace, "delete", "secret", "checksum")
+		id := w.submitChecksum()
+		const missing = `secret "checksum" not found`
+		w.comesTo(id, "missing-config", missing)
+		w.keeps("checksums", []string{id})
+		w.claimsFail("checksums", contract.ConfigError, missing, 1)
+		w.giveSalt()
+		w.checked(id)
+		w.settles(patience, map[string]int{"succeeded": 2})
+		w.claimsFail("checksums", contract.ConfigError, missing, 1)
 	})
 	t.Run("as a volume", func(t *testing.T) {
 		values := strings.Replace(checksums(image), `"env":`, `"volumes":[{"name":"keys","secret":{"secretName":"absent"}}],
@@ -187,6 +209,37 @@ func (w *tallyman) explains(queue, kind, text string, reasons ...string) {
 			err = fmt.Errorf("it says %q", said)
 		}
 		return err
+	})
+}
+
+// claimsFail waits until the bridge has said of so many pods of a queue that they cannot claim, by this reason and in these
+// words, and the books count them; it fails where a pod is named twice, or anything else is said of one.
+func (w *tallyman) claimsFail(queue string, reason contract.Reason, text string, pods int) {
+	w.t.Helper()
+	s := w.tap()
+	w.Eventually(long, fmt.Sprintf("%d pods of %s cannot claim: %s", pods, queue, reason), func(ctx context.Context) error {
+		said := map[string]bool{}
+		err := s.Read(ctx, 1, func(stored stream.Stored) error {
+			e := &stored.Event
+			if e.Kind != contract.ClaimFailed {
+				return nil
+			}
+			if said[e.Pod] || e.Queue != queue || e.Source != contract.SourceBridge || e.Reason != reason || !strings.Contains(e.Message, text) {
+				return fmt.Errorf("%w: of %d pods before it, %+v", cluster.ErrNever, len(said), *e)
+			}
+			said[e.Pod] = true
+			return nil
+		})
+		if err == nil && len(said) != pods {
+			err = fmt.Errorf("it was said of %d", len(said))
+		}
+		return err
+	})
+	w.Eventually(patience, "the books count them", func(context.Context) error {
+		if s := w.stats(); s.Units["claimFailed"] != pods {
+			return fmt.Errorf("they hold %+v", s.Units)
+		}
+		return nil
 	})
 }
 
