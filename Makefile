@@ -15,7 +15,7 @@ run: ## Build, run the whole pipeline here and show three jobs (ONCE=1 exits by 
 build: ## Build bin/tallyman, the four programs and bin/processor
 	@scripts/build
 
-images: ## Build the container images without Docker and push them (REGISTRY=host:port/prefix, or TAR=folder for archives; ONLY=api,.. OUT=file VERSION=1.2.3)
+images: ## Build the container images without Docker and push them (REGISTRY=host:port/prefix, or TAR=folder for archives; ONLY=api,.. OUT=images.yaml, values for the chart; VERSION=1.2.3)
 	@go run -C images . $(if $(TAR),--tar '$(abspath $(TAR))',--push) $(if $(REGISTRY),--registry '$(REGISTRY)') \
 	  $(if $(ONLY),--only '$(ONLY)') $(if $(OUT),--out '$(abspath $(OUT))') $(if $(VERSION),--version '$(VERSION)')
 

@@ -13,6 +13,7 @@
 //	image.go    layers and a configuration to an image
 //	ship.go     an image to a registry
 //	archive.go  an image to a file
+//	values.go   what was built, as values of the chart
 //	main.go     the command line
 //
 // The Dockerfiles beside it make the same layout for those who have Docker; tests hold the two together, and hold

@@ -69,7 +69,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (Options
 	f.BoolVar(&o.Quick, "quick", false, "build the processor in seconds, larger and slower, for skaffold dev; never for a release")
 	f.BoolVar(&o.Insecure, "insecure", false, "the registry speaks HTTP; known by itself of loopback and private addresses")
 	f.StringVar(&o.Tar, "tar", "", "write archives for `docker load` and `ctr images import` into this folder")
-	f.StringVar(&o.Out, "out", "", "write the references to this file, as JSON; they are printed too")
+	f.StringVar(&o.Out, "out", "", "write the references to this file: as values of the chart where it ends with .yaml, else as the JSON that is printed, too")
 	f.BoolVar(&o.Inputs, "inputs", false, "build nothing; print the files that each image is made of")
 	f.StringVar(&o.Origin.Version, "version", "", "what is released, which is pushed under this tag too; 0.0.0-dev without")
 	f.StringVar(&o.Origin.Source, "source", "https://tallyman.dev", "where the source is")
@@ -104,6 +104,9 @@ func (o Options) validate(rest []string, getenv func(string) string) (Options, e
 	}
 	if o.As != "" && getenv("PUSH_IMAGE") == "false" {
 		faults = append(faults, "skaffold wants the image in a Docker daemon: set build.local.push, as the profile no-docker does")
+	}
+	if o.Inputs && o.forTheChart() {
+		faults = append(faults, "--inputs builds nothing, so there are no values for the chart: name --out with .json")
 	}
 	if o.Quick && o.Origin.Version != "" {
 		faults = append(faults, "--quick is for a developer's loop, and a release has a --version: take one away")
@@ -179,10 +182,17 @@ func (o Options) say(what map[string]any, stdout io.Writer) error {
 	}
 	b = append(b, '\n')
 	if o.Out != "" {
-		if err := os.WriteFile(o.Out, b, 0o644); err != nil {
+		written := b
+		if o.forTheChart() {
+			written = chartValues(what, o.Push)
+		}
+		if err := os.WriteFile(o.Out, written, 0o644); err != nil {
 			return err
 		}
 	}
 	_, err = stdout.Write(b)
 	return err
 }
+
+// forTheChart tells whether --out is a file of values.
+func (o Options) forTheChart() bool { return filepath.Ext(o.Out) == ".yaml" }

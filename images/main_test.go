@@ -33,6 +33,7 @@ func TestFaultsAreNamedTogether(t *testing.T) {
 		{"skaffold without a push", map[string]string{"PUSH_IMAGE": "false"}, []string{"--push", "--as", "h:1/p/a:b", "--only", "api"}, []string{"build.local.push"}},
 		{"arguments", nil, []string{"--tar", "x", "api"}, []string{"api: there are only flags"}},
 		{"epoch", map[string]string{"SOURCE_DATE_EPOCH": "today"}, []string{"--tar", "x"}, []string{"SOURCE_DATE_EPOCH=today: want seconds"}},
+		{"values of nothing", nil, []string{"--inputs", "--out", "x.yaml"}, []string{"--inputs builds nothing, so there are no values"}},
 		{"elsewhere", nil, []string{"--tar", "x", "--root", "/"}, []string{"no checkout of tallyman at /"}},
 		{"three at once", nil, []string{"--only", "x", "--root", "/"}, []string{"--only x", "one of --push", "no checkout"}},
 	}

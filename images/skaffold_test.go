@@ -109,6 +109,9 @@ func watched(t *testing.T, tree Tree, a artifact) []string {
 	return list
 }
 
+// natsAddresses are several, as a NATS of three servers has them.
+const natsAddresses = "tls://nats-0.example:4222,tls://nats-1.example:4222"
+
 // skaffold runs the real one in a checkout, with a home of its own and a Helm that it finds.
 func skaffold(t *testing.T, tree Tree, args ...string) string {
 	t.Helper()
@@ -131,7 +134,7 @@ func skaffoldOutput(t *testing.T, tree Tree, args ...string) (string, error) {
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(helm)+":"+os.Getenv("PATH"), "SKAFFOLD_UPDATE_CHECK=false",
 		"SKAFFOLD_INTERACTIVE=false", "SKAFFOLD_CONFIG="+config,
 		"SKAFFOLD_CACHE_FILE="+filepath.Join(t.TempDir(), "cache"), "KUBECONFIG="+filepath.Join(t.TempDir(), "none"),
-		"AWS_REGION=eu-central-1", "TALLYMAN_NATS_URL=nats://nats.nats.svc:4222",
+		"AWS_REGION=eu-central-1", "TALLYMAN_NATS_URL="+natsAddresses,
 		"TALLYMAN_QUEUE_URL=https://sqs.eu-central-1.amazonaws.com/111122223333/jobs",
 		"TALLYMAN_DEAD_LETTER_URL=https://sqs.eu-central-1.amazonaws.com/111122223333/jobs-dead")
 	var fault strings.Builder
@@ -315,6 +318,9 @@ func checkDeployed(t *testing.T, profile, manifests string, want []string) {
 	delete(got, want[slices.IndexFunc(want, func(s string) bool { return strings.Contains(s, "tallyman_tallyman:") })])
 	if len(got) > 0 {
 		t.Errorf("profile %q deploys %v, which skaffold did not build", profile, got)
+	}
+	if theirs := strings.Contains(manifests, "value: "+natsAddresses+"\n"); theirs != (profile == "aws") {
+		t.Errorf("profile %q speaks to %s: %t", profile, natsAddresses, theirs)
 	}
 	if real := strings.Contains(manifests, "https://sqs.eu-central-1.amazonaws.com/111122223333/jobs"); real != (profile == "aws") {
 		t.Errorf("profile %q speaks to AWS: %t", profile, real)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +32,7 @@ func newDoctor(s *shared) *cobra.Command {
 		Use:   "doctor",
 		Short: "Say of everything that is needed whether it is right",
 		Long: "Ask every component what it depends on: each dependency, right, setting, version and lag is a line, `ok` or `FAIL`\n" +
-			"with what to do. With --tools, look at this machine instead: the programs and variables that the guides use.\n\n" +
+			"with what to do. With --tools, look at this machine instead: the programs that the guides use, and AWS's region and credentials.\n\n" +
 			"Exit code 0: all is right. 1: something is not.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,7 +50,7 @@ func newDoctor(s *shared) *cobra.Command {
 			return s.showDiagnosis(cmd.OutOrStdout(), d)
 		},
 	}
-	cmd.Flags().BoolVar(&tools, "tools", false, "look at this machine's programs and variables")
+	cmd.Flags().BoolVar(&tools, "tools", false, "look at this machine's programs, and AWS's region and credentials")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "ask again for so long while something is not right")
 	return cmd
 }
@@ -114,7 +118,17 @@ func (s *shared) showDiagnosis(w io.Writer, d contract.Diagnosis) error {
 	return nil
 }
 
-// thisMachine looks for the programs that the guides use, and the variables that SQS's clients need.
+// guideTools are the programs that the guides have people type, but for what every Unix has and what builds Tallyman.
+var guideTools = [...]struct{ name, fix string }{
+	{"kubectl", "install it (kubernetes.io/docs/tasks/tools) to look at units"},
+	{"helm", "install it (helm.sh/docs/intro/install) to install the chart"},
+	{"nats", "install it (github.com/nats-io/natscli) to tap events"},
+	{"curl", "install it (curl.se) to ask the API"},
+	{"jq", "install it (jqlang.org) to read what the API and the events say"},
+	{"aws", "install it (docs.aws.amazon.com/cli) to make queues, and to send to them by hand"},
+}
+
+// thisMachine looks for the programs that the guides use, and for what SQS's clients need.
 func thisMachine() contract.Diagnosis {
 	d := contract.Diagnosis{At: contract.At(time.Now()), OK: true}
 	add := func(name, says, fix string, ok bool) {
@@ -123,25 +137,45 @@ func thisMachine() contract.Diagnosis {
 		}
 		d.Lines = append(d.Lines, contract.CheckLine{Component: "machine", Name: name, OK: ok, Says: says})
 	}
-	for _, t := range []struct{ name, fix string }{
-		{"kubectl", "install it (kubernetes.io/docs/tasks/tools) to look at units"},
-		{"helm", "install it (helm.sh/docs/intro/install) to install the chart"},
-		{"nats", "install it (github.com/nats-io/natscli) to tap events"},
-	} {
+	for _, t := range guideTools {
 		path, err := exec.LookPath(t.name)
 		if err != nil {
 			path = "is not on the PATH"
 		}
 		add(t.name, path, t.fix, err == nil)
 	}
-	for _, v := range []struct{ name, fix string }{
-		{"AWS_REGION", "set it to the region of the queues"},
-	} {
-		value, ok := os.LookupEnv(v.name)
-		if !ok {
-			value = "is not set"
-		}
-		add(v.name, value, v.fix, ok)
+	region, ok := os.LookupEnv("AWS_REGION")
+	if !ok {
+		region = "is not set"
 	}
+	add("AWS_REGION", region, "set it to the region of the queues", ok)
+	says, ok := awsCredentials()
+	add("AWS credentials", says, "run `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", ok)
 	return d
+}
+
+// awsCredentials says from where AWS's clients would take credentials, and nothing of what they are. It looks where all of those
+// clients look, but asks nobody: whether they are good is for AWS to say.
+func awsCredentials() (says string, ok bool) {
+	for _, names := range [][]string{
+		{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, {"AWS_PROFILE"}, {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"},
+		{"AWS_CONTAINER_CREDENTIALS_FULL_URI"}, {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"},
+	} {
+		if !slices.ContainsFunc(names, func(name string) bool { return os.Getenv(name) == "" }) {
+			return "from " + strings.Join(names, " and "), true
+		}
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "" // then only the variables name a file
+	}
+	for _, file := range []string{
+		cmp.Or(os.Getenv("AWS_SHARED_CREDENTIALS_FILE"), filepath.Join(home, ".aws", "credentials")),
+		cmp.Or(os.Getenv("AWS_CONFIG_FILE"), filepath.Join(home, ".aws", "config")),
+	} {
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return "from " + file, true
+		}
+	}
+	return "there are none", false
 }

@@ -40,7 +40,7 @@ func (c *Cluster) Kubectl(args ...string) string {
 }
 
 // Run runs a program with the administrator's kubeconfig and a home of the test's own, and returns its output. The
-// pinned ones are found by name: kubectl, helm, helm3, helm4, skaffold, kubeconform.
+// pinned ones are found by name: kubectl, helm, helm3, helm4, skaffold.
 func (c *Cluster) Run(program string, args ...string) (string, error) {
 	c.t.Helper()
 	return c.run(c.t.Context(), program, args...)

@@ -102,7 +102,7 @@ func TestExplainWhatKeepsAPodFromBeginning(t *testing.T) {
 	}
 	w.comesTo(jobs["crowded"], "unschedulable", "Insufficient cpu")
 	w.tells(jobs["crowded"], contract.FromUnit, "Unschedulable")
-	w.comesTo(jobs["imageless"], "image-pull", "toolbox:gone")
+	w.comesTo(jobs["imageless"], "image-pull", "toolbox:gone", "not found") // the latter are the registry's words
 	x := w.comesTo(jobs["secretless"], "keda-not-ready", "absent")
 	w.tells(jobs["secretless"], contract.FromKEDA, "Ready is False")
 	w.comesTo(jobs["volumeless"], "missing-volume", `secret "nowhere" not found`)

@@ -250,7 +250,8 @@ func TestADeletedPodIsAnAttempt(t *testing.T) {
 }
 
 // What ends and goes while no bridge looks is judged by the next one: a Kubernetes Job that it had seen is deleted, one
-// that it never saw is made and deleted, and another is made and fails.
+// that it never saw is made and deleted, others are made and fail, one of them by what Kubernetes alone knows. One that
+// went well is gone, too, and stays what its processor said.
 func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	t.Parallel()
 	w := ownInstall(t)
@@ -262,10 +263,17 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	unseen := w.submit(ownJob("wait"))
 	w.running(unseen, 1)
 	w.deleteUnit(unseen)
-	fails := w.submit(ownJob("one"))
-	w.Eventually(long, "its Kubernetes Job is made and fails", func(ctx context.Context) error {
+	well := w.submit(ownJob("well"))
+	w.becomes(well, "succeeded", long)
+	done := w.allDone(patience)
+	if len(done) != 1 || outcome(&done[0]) != "succeeded" {
+		t.Fatalf("there are %+v", done)
+	}
+	w.deleteJob(done[0].Name)
+	fails, eats := w.submit(ownJob("one")), w.submit(ownJob("eat"))
+	w.Eventually(long, "their Kubernetes Jobs are made and fail", func(ctx context.Context) error {
 		units, err := w.units(ctx)
-		if err == nil && (len(units) != 1 || outcome(&units[0]) != "failed") {
+		if err == nil && (len(units) != 2 || outcome(&units[0]) != "failed" || outcome(&units[1]) != "failed") {
 			err = fmt.Errorf("there are %+v", units)
 		}
 		return err
@@ -279,11 +287,17 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	w.judged(seen, 1, "Deleted")
 	w.judged(unseen, 1, "Deleted")
 	w.judged(fails, 3, "AppExit")
-	s := w.settles(patience, map[string]int{"failed": 3})
-	if s.Failures["Deleted"] != 2 || s.Failures["AppExit"] != 3 || len(s.Failures) != 2 {
+	w.judged(eats, 3, "OOMKilled")
+	s := w.settles(patience, map[string]int{"failed": 4, "succeeded": 1})
+	if s.Failures["Deleted"] != 2 || s.Failures["AppExit"] != 3 || s.Failures["OOMKilled"] != 3 || len(s.Failures) != 3 {
 		t.Errorf("the books say %+v", s)
 	}
 	w.verified()
+	// By now the bridge has judged every claim, also that of what went well.
+	j := w.becomes(well, "succeeded", patience)
+	if voices := w.saidOnce(well)["succeeded"]; !slices.Equal(voices, []string{"processor"}) || len(j.Attempts) != 1 || j.Attempts[0].Ending != "succeeded" {
+		t.Errorf("what went well is %+v, said by %v", j, voices)
+	}
 }
 
 // judged waits until a job has failed, and looks that its run and each of its attempts failed for this reason.

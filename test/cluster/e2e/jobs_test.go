@@ -51,7 +51,7 @@ func TestABurstOfTwentyMakesTwentyKubernetesJobs(t *testing.T) {
 	if units := w.allDone(patience); len(units) != 20 {
 		t.Errorf("%d Kubernetes Jobs, want 20", len(units))
 	}
-	if s.Units["noop"] != 0 || s.Units["duplicate"] != 0 || s.Units["claim-failed"] != 0 {
+	if s.Units["noop"] != 0 || s.Units["duplicate"] != 0 || s.Units["claimFailed"] != 0 {
 		t.Errorf("the units say %v", s.Units)
 	}
 }

@@ -118,11 +118,16 @@ func (w *tallyman) staysFailed(id string) {
 	w.saidOnce(id)
 }
 
-// deleteUnit deletes the Kubernetes Job that owns a job's newest run, as a person would, and waits until it is gone and
-// its pod with it.
+// deleteUnit deletes the Kubernetes Job that owns a job's newest run.
 func (w *tallyman) deleteUnit(id string) {
 	w.t.Helper()
-	unit, background := w.unitOf(id), metav1.DeletePropagationBackground
+	w.deleteJob(w.unitOf(id))
+}
+
+// deleteJob deletes a Kubernetes Job, as a person would, and waits until it is gone and its pod with it.
+func (w *tallyman) deleteJob(unit string) {
+	w.t.Helper()
+	background := metav1.DeletePropagationBackground
 	options := metav1.DeleteOptions{PropagationPolicy: &background}
 	if err := w.Client().BatchV1().Jobs(w.namespace).Delete(w.t.Context(), unit, options); err != nil {
 		w.t.Fatal(err)

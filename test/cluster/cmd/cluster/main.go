@@ -33,7 +33,7 @@ const usage = "usage: cluster run PROGRAM ARGS... | parts | stop PART | kill PAR
 // toolsEnv carries the paths of the pinned programs inside, where nothing could be built any more.
 const toolsEnv = "TALLYMAN_CLUSTER_TOOLS"
 
-// extraEnv names tools that the cluster does not need, but the program: helm4, skaffold, kubeconform.
+// extraEnv names tools that the cluster does not need, but the program: helm4 and skaffold.
 const extraEnv = "TALLYMAN_CLUSTER_EXTRA"
 
 func main() {
