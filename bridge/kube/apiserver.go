@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -123,6 +124,27 @@ func (s *Server) ClusterUID(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: the namespace %s has no UID", bridge.ErrAway, ofTheCluster)
 	}
 	return string(ns.UID), nil
+}
+
+// Version is what the API server says of itself. Kubernetes lets everybody ask for that by default; where it does not,
+// that is no fault.
+func (s *Server) Version(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, whoTimeout)
+	defer cancel()
+	var said struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	b, err := s.core.Get().AbsPath("/version").Do(ctx).Raw()
+	if err == nil {
+		err = json.Unmarshal(b, &said)
+	}
+	switch {
+	case apierrors.IsForbidden(err):
+		return "it does not tell", nil
+	case err != nil:
+		return "", because("get", "version", "", err)
+	}
+	return said.GitVersion, nil
 }
 
 // job gives the Kubernetes Job of this name as it is now, nil where there is none.

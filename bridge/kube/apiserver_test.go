@@ -92,6 +92,23 @@ func TestACopyIsNotKEDAs(t *testing.T) {
 	}
 }
 
+func TestSaysWhichKubernetesAnswers(t *testing.T) {
+	t.Parallel()
+	c := newCell(t, true)
+	server := c.dial()
+	if says, err := server.Version(t.Context()); says != "v1.36.3" || err != nil {
+		t.Errorf("%q, %v", says, err)
+	}
+	c.refuse("get", "version", forbidden("get", "version"))
+	if says, err := server.Version(t.Context()); says != "it does not tell" || err != nil {
+		t.Errorf("where nobody may ask for it: %q, %v", says, err)
+	}
+	c.refuse("get", "version", func(w http.ResponseWriter) { http.Error(w, "<html>", http.StatusBadGateway) })
+	if says, err := server.Version(t.Context()); err == nil {
+		t.Errorf("of a proxy that answers for it: %q", says)
+	}
+}
+
 func TestStripKeepsWhatIsRead(t *testing.T) {
 	t.Parallel()
 	j := job("a", "uid-a")

@@ -98,6 +98,9 @@ func newCell(t *testing.T, streams bool) *cell {
 	mux.HandleFunc("PUT "+leases+"/{name}", func(w http.ResponseWriter, r *http.Request) {
 		c.serve(w, "update", "leases", func() { c.update(w, r) })
 	})
+	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) {
+		c.serve(w, "get", "version", func() { answer(w, http.StatusOK, map[string]string{"gitVersion": "v1.36.3"}) })
+	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		c.cut()

@@ -9,6 +9,7 @@ import (
 	"tallyman/bridge"
 	"tallyman/bridge/kube"
 	"tallyman/contract"
+	"tallyman/internal/doctor"
 	"tallyman/internal/program"
 )
 
@@ -69,6 +70,7 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, s settings
 	}
 	p.Add("bridge", b.Run, b.Ready)
 	p.Watch("kubernetes", k.Ready)
+	p.Check(doctor.Check{Name: "kubernetes version", Run: server.Version})
 	if lease != nil {
 		p.Watch("lease", lease.Ready)
 	}
