@@ -29,9 +29,15 @@ func TestProduceReconciles(t *testing.T) {
 	if s.SucceedJob != 200-int(bad) || s.Jobs.Failed != int(bad) || s.JobRetry != 0 {
 		t.Errorf("%+v", s)
 	}
-	// Who does not wait has not seen the end, and says so.
-	if got := tallyman(t, "produce", "--count", "5", "--patience", "0s", "--server", w.API); got.code != 1 {
-		t.Errorf("it did not wait, and was content: %+v", got)
+}
+
+// Who does not wait until the end has not seen it, and says so. Here nothing is done at all.
+func TestProduceIsNotContentBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	w := start(t, func(o *optionsOfDev) { o.Paused = true })
+	got := tallyman(t, "produce", "--count", "5", "--patience", "0s", "--server", w.API)
+	if got.code != 1 || !oneLine(got.err, "the books do not agree") || !strings.Contains(got.out, "after 0s 5 of 5 jobs have not ended, like ") {
+		t.Errorf("%+v", got)
 	}
 }
 
