@@ -72,6 +72,7 @@ type Server struct {
 	progress  *progress
 	schedules *schedules
 	rendered  renderings // of the stats, for those who follow them
+	waiting   waiting
 
 	app      *fiber.App
 	process  string        // begins every request id made here

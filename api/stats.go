@@ -19,6 +19,7 @@ func (s *Server) jobStats(c *fiber.Ctx) error {
 		return err
 	}
 	if len(c.Request().URI().QueryString()) == 0 && !wantsStream(c) {
+		sayAge(c, s.age())
 		return answerTagged(c, s.ledger.answer.Load())
 	}
 	q, err := s.readStatsQuery(c)
@@ -38,6 +39,11 @@ func (s *Server) jobStats(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	age := time.Duration(0)
+	if q.at == "" { // the past does not age
+		age = s.age()
+	}
+	sayAge(c, age)
 	return answerTagged(c, a)
 }
 

@@ -27,6 +27,9 @@ func TestFreshBooks(t *testing.T) {
 		}
 	}
 	w.get("/jobs/stats", header{"If-None-Match", `"x"`}).want(200)
+	for _, path := range []string{"/jobs/stats", "/jobs/stats?queue=default"} {
+		w.eventually(path+" has the age of what is level", func() bool { return w.get(path).header.Get("Age") == "0" })
+	}
 	w.submit("", contract.StateQueued)
 	w.eventually("new books", func() bool { return w.get("/jobs/stats", header{"If-None-Match", tag}).status == 200 })
 }
@@ -152,7 +155,9 @@ func TestStatsOfThePast(t *testing.T) {
 	if (<-first).want(200).into(&s); s.SucceedJob != 7 || s.AsOf.Seq != 3 {
 		t.Errorf("%+v", s)
 	}
-	w.get("/jobs/stats?at=3").want(200)
+	if age := w.get("/jobs/stats?at=3").want(200).header.Get("Age"); age != "0" {
+		t.Errorf("the past is %s s old", age)
+	}
 	if n := p.asked.Load(); n != 1 {
 		t.Errorf("the same past was read %d times", n)
 	}
