@@ -145,6 +145,34 @@ func TestBooksGiveASeries(t *testing.T) {
 	}
 }
 
+// Jobs count where they were submitted and endings where they ended, so a window may hold endings alone; its
+// parts add up like those of any other.
+func TestAWindowOfEndingsAloneIsToldByName(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	var endings contract.Sums
+	endings[contract.CellAttempts], endings[contract.CellFailed] = 50, 50
+	endings[contract.CellFailedJob], endings[contract.CellRunsFailed] = 50, 20
+	endings[contract.CellReason] = 50
+	s.take(&contract.Book{
+		V: contract.BookVersion, Queue: "p", Type: "a", Span: contract.Minute, At: contract.At(noon.Add(-2 * time.Minute)),
+		Figures: contract.Figures{Sums: endings},
+	})
+	s.show()
+	got, err := s.b.answer(slice{since: noon.Add(-2 * time.Minute).UnixMilli(), until: noon.Add(-time.Minute).UnixMilli()})
+	if err != nil || got.FailedJob != 50 || got.Jobs.Submitted != 0 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	for name, sum := range map[string]contract.Sum{"queue p": got.ByQueue["p"], "type a": got.ByType["a"]} {
+		if sum.FailedJob != got.FailedJob || sum.JobRetry != got.JobRetry || sum.Attempts != got.Attempts || len(sum.Failures) != 1 {
+			t.Errorf("%s: %+v, of %+v", name, sum, got)
+		}
+	}
+	if len(got.ByQueue) != 1 || len(got.ByType) != 1 {
+		t.Errorf("%+v %+v", got.ByQueue, got.ByType)
+	}
+}
+
 // A window whose key is taken again is the new one, and one that was rolled up is gone.
 func TestBooksFollowTheBucket(t *testing.T) {
 	t.Parallel()

@@ -48,7 +48,9 @@ func (s *Server) explainJob(c *fiber.Ctx) error {
 func (s *Server) facts(job *contract.Job) *explain.Facts {
 	ctx, cancel := context.WithTimeout(s.base, explainTimeout)
 	defer cancel()
-	f := &explain.Facts{Job: *job, Config: s.config.Queue(job.Queue)}
+	f := &explain.Facts{
+		Job: *job, Config: s.config.Queue(job.Queue), AcceptedAfter: s.acceptedAfter, QueuedAfter: s.queuedAfter,
+	}
 	var work sync.WaitGroup
 	work.Go(func() { s.wordsOf(ctx, f) })
 	work.Go(func() { f.FollowUp = s.followUp(ctx, job) })

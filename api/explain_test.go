@@ -94,7 +94,10 @@ func TestExplainAgainstSQS(t *testing.T) {
 // A message that somebody purged is missed, once its queue has been empty for a while.
 func TestExplainAPurgedQueue(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.Now = func() time.Time { return time.Now().Add(2 * time.Minute) } })
+	w := newWorld(t, func(o *Options) {
+		o.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
+		o.QueuedAfter = 7 * time.Minute
+	})
 	w.see(time.Now().Add(2 * time.Minute))
 	id := w.submit("", contract.StateQueued)
 	got, err := w.queue.Receive(t.Context(), w.at, 1, 0, time.Minute)
@@ -104,7 +107,9 @@ func TestExplainAPurgedQueue(t *testing.T) {
 	if err := w.queue.Delete(t.Context(), w.at, got[0].Receipt); err != nil {
 		t.Fatal(err)
 	}
-	w.is(id, "emptied")
+	if x := w.is(id, "emptied"); !strings.Contains(x.Sentence, "empty for 7m.") {
+		t.Errorf("the sentence is not of the configuration: %s", x.Sentence)
+	}
 }
 
 // What the claim says before the ledger has heard of it, and a bridge that is away meanwhile.

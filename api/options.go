@@ -108,6 +108,9 @@ type Options struct {
 	Auditor   Auditor
 	Reports   Watcher // bucket "audit"
 
+	AcceptedAfter time.Duration // the scheduler's, for explain to say when a run is sent again: 30 s by default
+	QueuedAfter   time.Duration // likewise; 0: never
+
 	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
 	Timeout    time.Duration // of a request's work, 5 s by default
@@ -128,6 +131,7 @@ const (
 
 func (o *Options) setDefaults() {
 	o.Addr = or(o.Addr, DefaultAddr)
+	o.AcceptedAfter = or(o.AcceptedAfter, contract.DefaultAcceptedAfter)
 	o.MaxStreams = or(o.MaxStreams, DefaultMaxStreams)
 	o.Heartbeat = or(o.Heartbeat, defaultHeartbeat)
 	o.Timeout = or(o.Timeout, defaultTimeout)
@@ -173,6 +177,8 @@ func (o *Options) validate() error {
 	need(o.Remarks != nil, "Remarks", "is required")
 	need(o.Auditor != nil, "Auditor", "is required")
 	need(o.Reports != nil, "Reports", "is required")
+	need(o.AcceptedAfter >= 0, "AcceptedAfter", "must not be less than 0")
+	need(o.QueuedAfter >= 0, "QueuedAfter", "must not be less than 0")
 	need(o.MaxStreams > 0, "MaxStreams", "must be at least 1")
 	need(o.Heartbeat > 0 && o.Heartbeat <= maxHeartbeat, "Heartbeat", "must be at most 15s, or proxies cut idle streams")
 	need(o.Timeout > 0, "Timeout", "must be more than 0")

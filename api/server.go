@@ -47,6 +47,8 @@ type Server struct {
 	heartbeat time.Duration
 	writing   time.Duration // how long a client that follows may leave its window full
 
+	acceptedAfter, queuedAfter time.Duration // the scheduler's
+
 	events    Events
 	signals   Signals
 	dispatch  Dispatcher
@@ -71,6 +73,7 @@ type Server struct {
 	progress  *progress
 	schedules *schedules
 	rendered  renderings // of the stats, for those who follow them
+	waiting   waiting
 
 	app      *fiber.App
 	process  string        // begins every request id made here
@@ -109,7 +112,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		log: o.Log, now: o.Now, random: o.Random,
 		config: o.Config, schemas: schemas, token: hashToken(token), closed: token != "",
-		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout,
+		timeout: o.Timeout, heartbeat: o.Heartbeat, writing: writeTimeout, acceptedAfter: o.AcceptedAfter, queuedAfter: o.QueuedAfter,
 		events: o.Events, signals: o.Signals, dispatch: o.Dispatch, output: o.Output, hooks: o.Webhooks,
 		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), checkups: newCheckups(),

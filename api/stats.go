@@ -19,6 +19,7 @@ func (s *Server) jobStats(c *fiber.Ctx) error {
 		return err
 	}
 	if len(c.Request().URI().QueryString()) == 0 && !wantsStream(c) {
+		sayAge(c, s.age())
 		return answerTagged(c, s.ledger.answer.Load())
 	}
 	q, err := s.readStatsQuery(c)
@@ -38,6 +39,11 @@ func (s *Server) jobStats(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	age := time.Duration(0)
+	if q.at == "" { // the past does not age
+		age = s.age()
+	}
+	sayAge(c, age)
 	return answerTagged(c, a)
 }
 
@@ -168,15 +174,12 @@ func (s *Server) statsOf(b *books, q statsQuery) (*tagged, uint64, error) {
 	return newTagged(body), st.AsOf.Seq, nil
 }
 
-// followStats sends the answer again whenever it has changed. Each is whole, so a client that comes back has
-// missed nothing once it has the next; what it has already is not sent again.
+// followStats sends the answer again whenever it has changed: with other books, and where it counts back from now
+// also with the minutes. Each is whole, so a client that comes back has missed nothing once it has the next; it gets
+// one at once, for its id tells of which event it was, and not of which audit or which minutes.
 func (s *Server) followStats(c *fiber.Ctx, q statsQuery) error {
 	if q.at != "" {
 		return paramFault("at", "has no stream: the past does not change")
-	}
-	had, _, err := lastEventID(c)
-	if err != nil {
-		return err
 	}
 	if _, _, err := s.statsOf(s.ledger.books, q); err != nil {
 		return err
@@ -185,22 +188,43 @@ func (s *Server) followStats(c *fiber.Ctx, q statsQuery) error {
 		var last []byte
 		for {
 			next := s.ledger.books.next()
+			turned, stop := q.turns(s.now())
 			a, seq, err := s.rendered.get(next, q.slice(s.now()), func() (*tagged, uint64, error) { return s.statsOf(s.ledger.books, q) })
 			if err != nil {
 				return err
 			}
-			if (seq != had || seq == 0) && !bytes.Equal(last, a.etag) {
+			if !bytes.Equal(last, a.etag) {
 				e.event(seq, "stats", a.body)
 				if err := e.flush(); err != nil {
 					return err
 				}
 			}
-			had, last = 0, a.etag
-			for _, signal := range []<-chan struct{}{after(statsEvery), next} {
-				if goOn, err := e.wait(signal, nil); !goOn {
-					return err
-				}
+			last = a.etag
+			goOn, err := e.wait(after(statsEvery), nil)
+			if goOn {
+				goOn, err = e.wait(next, turned)
+			}
+			if stop(); !goOn {
+				return err
 			}
 		}
 	})
+}
+
+// turns gives what is closed when a moment that counts back from now comes into its next minute, the shortest of the
+// windows; nil where there is none. stop lets go of it.
+func (q *statsQuery) turns(now time.Time) (turned <-chan struct{}, stop func()) {
+	if q.since.ago == 0 && q.until.ago == 0 {
+		return nil, func() {}
+	}
+	left := time.Minute
+	for _, m := range []moment{q.since, q.until} {
+		if m.ago > 0 {
+			into := time.Duration(m.milli(now)%time.Minute.Milliseconds()) * time.Millisecond
+			left = min(left, time.Minute-into+time.Millisecond) // behind it, for until is not of its own window
+		}
+	}
+	done := make(chan struct{})
+	timer := time.AfterFunc(left, func() { close(done) })
+	return done, func() { timer.Stop() }
 }

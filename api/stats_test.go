@@ -27,6 +27,9 @@ func TestFreshBooks(t *testing.T) {
 		}
 	}
 	w.get("/jobs/stats", header{"If-None-Match", `"x"`}).want(200)
+	for _, path := range []string{"/jobs/stats", "/jobs/stats?queue=default"} {
+		w.eventually(path+" has the age of what is level", func() bool { return w.get(path).header.Get("Age") == "0" })
+	}
 	w.submit("", contract.StateQueued)
 	w.eventually("new books", func() bool { return w.get("/jobs/stats", header{"If-None-Match", tag}).status == 200 })
 }
@@ -49,8 +52,7 @@ func TestStatsAreRefusedByName(t *testing.T) {
 	w.get("/jobs/stats?queue=default", header{"If-None-Match", a.header.Get("ETag")}).want(304)
 }
 
-// A stream gives the answer at once, and again when it has changed; a client that comes back with what it
-// has gets only what is new.
+// A stream gives the answer at once, and again when it has changed.
 func TestStatsAreFollowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -71,16 +73,50 @@ func TestStatsAreFollowed(t *testing.T) {
 		}
 	}
 	l.close()
+}
+
+// A client that comes back is shown an audit that was made meanwhile, though the books have come no further.
+func TestWhoComesBackToTheStatsMissesNoAudit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.submit("", contract.StateQueued)
+	var s contract.Stats
 	w.eventually("books at rest", func() bool {
-		var s contract.Stats
 		w.get("/jobs/stats").into(&s)
-		last = fmt.Sprint(s.AsOf.Seq)
 		return s.Jobs.Queued == 1
 	})
-	l = w.follow("/jobs/stats?queue=default", sse, header{"Last-Event-ID", last})
-	w.submit("", contract.StateQueued)
-	if e, ok := l.next(); !ok || e.id == last {
-		t.Errorf("what it had was sent again: %+v", e)
+	w.keep(report())
+	w.eventually("an audit", func() bool { w.get("/jobs/stats").into(&s); return s.Audit != nil })
+	l := w.follow("/jobs/stats", header{"Accept", "text/event-stream"}, header{"Last-Event-ID", fmt.Sprint(s.AsOf.Seq)})
+	if e, ok := l.next(); !ok || e.id != fmt.Sprint(s.AsOf.Seq) || !strings.Contains(e.data, `"audit":{`) {
+		t.Errorf("%+v", e)
+	}
+}
+
+// With nothing going on, a window that counts back from now moves with the minutes: what is asked for again and what
+// is followed are the same.
+func TestFollowedStatsMoveWithTheMinutes(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	w := newWorld(t, func(o *Options) {
+		o.Now = func() time.Time { return noon.Add(time.Minute - 5*time.Millisecond + time.Duration(ahead.Load())) }
+	})
+	for query, since := range map[string]int{"since=10m": 10, "since=1h&until=10m": 60} {
+		ahead.Store(0)
+		l := w.follow("/jobs/stats?"+query, header{"Accept", "text/event-stream"})
+		for turn := range 3 { // the clock stands until it is moved, and nothing else happens
+			var s contract.Stats
+			e, ok := l.next()
+			if !ok {
+				t.Fatalf("%s: no answer for minute %d", query, turn)
+			}
+			answer{t: t, body: []byte(e.data)}.into(&s)
+			if want := contract.At(noon.Add(time.Duration(turn-since) * time.Minute)); s.Window == nil || s.Window.Since != want {
+				t.Errorf("%s: %+v, want since %s", query, s.Window, want)
+			}
+			ahead.Add(int64(time.Minute))
+		}
+		l.close()
 	}
 }
 
@@ -119,7 +155,9 @@ func TestStatsOfThePast(t *testing.T) {
 	if (<-first).want(200).into(&s); s.SucceedJob != 7 || s.AsOf.Seq != 3 {
 		t.Errorf("%+v", s)
 	}
-	w.get("/jobs/stats?at=3").want(200)
+	if age := w.get("/jobs/stats?at=3").want(200).header.Get("Age"); age != "0" {
+		t.Errorf("the past is %s s old", age)
+	}
 	if n := p.asked.Load(); n != 1 {
 		t.Errorf("the same past was read %d times", n)
 	}

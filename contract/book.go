@@ -169,7 +169,8 @@ func (t *Totals) Point(p *Point) {
 	p.Claim, p.Work, p.Overall = t.Latency[StageClaim].Latency(), t.Latency[StageWork].Latency(), t.Latency[StageOverall].Latency()
 }
 
-// SumsBy gives the sums by name, leaving out what holds no job.
+// SumsBy gives the sums by name, leaving out what shows nothing. In a window that may hold endings of jobs that
+// were submitted before it, so no count of jobs tells.
 func SumsBy(named iter.Seq2[string, *Sums]) map[string]Sum {
 	by := make(map[string]*Sums)
 	for name, s := range named {
@@ -180,8 +181,8 @@ func SumsBy(named iter.Seq2[string, *Sums]) map[string]Sum {
 	}
 	out := make(map[string]Sum, len(by))
 	for name, s := range by {
-		if s.Jobs() != 0 {
-			out[name] = s.Sum()
+		if sum := s.Sum(); !sum.Empty() {
+			out[name] = sum
 		}
 	}
 	return out

@@ -94,3 +94,26 @@ func TestSumsByName(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A name is left out only where all that would be shown of it is 0, whatever a window holds beside no job.
+func TestSumsByNameLeaveOutNothingThatShows(t *testing.T) {
+	t.Parallel()
+	nothing := wire(t, new(Sums).Sum())
+	for c, name := range CellNames() {
+		var one Sums
+		one[c] = 1
+		got := SumsBy(func(yield func(string, *Sums) bool) { yield("a", &one) })
+		if _, told := got["a"]; told != (wire(t, one.Sum()) != nothing) {
+			t.Errorf("%s alone: told %v, and it shows %s", name, told, wire(t, one.Sum()))
+		}
+	}
+}
+
+func wire(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -29,6 +29,13 @@ const (
 	MaxConfigBytes    = 1 << 20
 )
 
+// After how long a scheduler sends a run again, where it is not told otherwise: one that SQS has not taken, and one
+// that waits while its queue is empty. Whoever tells people of it must be told the same.
+const (
+	DefaultAcceptedAfter = 30 * time.Second
+	DefaultQueuedAfter   = 5 * time.Minute
+)
+
 // BuiltinTypes are the job types that the processor does by itself, with no command.
 func BuiltinTypes() []string { return []string{"process-data", "probe", "store-event"} }
 

@@ -172,6 +172,11 @@ type Sum struct {
 	Failures   map[Reason]int `json:"failures,omitempty"`
 }
 
+// Empty tells whether it shows nothing but zeros.
+func (s *Sum) Empty() bool {
+	return s.SucceedJob == 0 && s.JobRetry == 0 && s.FailedJob == 0 && s.Jobs == JobCounts{} && s.Attempts == AttemptCounts{} && len(s.Failures) == 0
+}
+
 // Balance is what `balanced` is made of: it is true where all of these are 0 and Gap is false.
 type Balance struct {
 	Orphans int    `json:"orphans"`           // jobs with events but no `submitted`

@@ -78,8 +78,8 @@ type Auditor interface {
 
 // Defaults of Options.
 const (
-	DefaultAcceptedAfter = 30 * time.Second
-	DefaultQueuedAfter   = 5 * time.Minute
+	DefaultAcceptedAfter = contract.DefaultAcceptedAfter
+	DefaultQueuedAfter   = contract.DefaultQueuedAfter
 	DefaultExpireAfter   = time.Hour
 	DefaultCatchUpEvery  = 5 * time.Second
 	DefaultRelayEvery    = 2 * time.Second

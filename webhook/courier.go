@@ -25,6 +25,7 @@ type courier struct {
 	hook   *contract.Webhook
 	feed   *feed.Feed
 	orders <-chan contract.WebhookOrder
+	asked  contract.WebhookOrder // the last that was taken, until the record says that it was followed
 	client *http.Client
 	places chan struct{} // one for each request
 	filter feed.Filter
@@ -75,21 +76,31 @@ func (c *courier) term(ctx context.Context) error {
 		return err
 	}
 	for {
+		if c.unfollowed(&r) {
+			if reader, _, err = c.feed.Reader(ctx, c.asked.From-1); err != nil {
+				return err
+			}
+			r.Seq, r.Order, r.Failing, found = reader.At(), c.asked.ID, nil, false
+			c.log.Info("goes on from another place", "from", c.asked.From, "by", c.asked.By)
+		}
 		t := &trip{
 			courier: c, record: &r, reader: reader, window: window{mark: r.Seq}, dirty: !found, was: r.Failing,
 			results: make(chan result), ahead: make(map[string]chan struct{}),
 		}
 		r.Failing = nil // what is still refused says so again
-		order, err := t.run(ctx)
-		if err != nil {
+		if err := t.run(ctx); err != nil {
 			return err
 		}
-		if reader, _, err = c.feed.Reader(ctx, order.From-1); err != nil {
-			return err
-		}
-		r.Seq, r.Order, r.Failing, found = reader.At(), order.ID, nil, false
-		c.log.Info("goes on from another place", "from", order.From, "by", order.By)
 	}
+}
+
+// unfollowed tells whether an order was taken that the record does not know: it was answered with a 202, and what was
+// begun for it may have ended before that was noted. One that is noted is let go of, for others may follow newer ones.
+func (c *courier) unfollowed(r *record) bool {
+	if c.asked.ID == r.Order {
+		c.asked = contract.WebhookOrder{}
+	}
+	return c.asked.ID != ""
 }
 
 // reader begins behind what was noted; with a stream that was made since, at its first event; and where nothing
@@ -105,6 +116,9 @@ func (c *courier) reader(ctx context.Context, r *record, found bool) (*feed.Read
 	case !r.Stream.Equal(created.Time):
 		c.log.Warn("the stream of events was made anew; delivery begins at its first", "was", r.Seq)
 		r.Stream, r.Seq, r.Failing = created, 0, nil
+		if c.asked.ID != "" { // its sequence was of that stream, and all of this one comes
+			r.Order = c.asked.ID
+		}
 	}
 	reader, known, err := c.feed.Reader(ctx, r.Seq)
 	if err == nil && !known {
@@ -128,8 +142,8 @@ type trip struct {
 	work    sync.WaitGroup
 }
 
-// run ends with an order to go on from another place, or with an error.
-func (t *trip) run(ctx context.Context) (contract.WebhookOrder, error) {
+// run ends without an error where it was asked to go on from another place.
+func (t *trip) run(ctx context.Context) error {
 	sending, stop := context.WithCancel(ctx)
 	defer t.work.Wait()
 	defer stop()
@@ -145,7 +159,7 @@ func (t *trip) run(ctx context.Context) (contract.WebhookOrder, error) {
 	for {
 		more, err := t.handOut(sending)
 		if err != nil {
-			return contract.WebhookOrder{}, err
+			return err
 		}
 		select {
 		case <-more:
@@ -153,14 +167,15 @@ func (t *trip) run(ctx context.Context) (contract.WebhookOrder, error) {
 			t.take(r)
 		case <-tick.C:
 			if err := t.note(ctx); errors.Is(err, errReload) {
-				return contract.WebhookOrder{}, err
+				return err
 			}
 		case order := <-t.orders:
 			if order.ID != t.record.Order {
-				return order, nil
+				t.asked = order
+				return nil
 			}
 		case <-ctx.Done():
-			return contract.WebhookOrder{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
 }
@@ -290,6 +305,7 @@ func (t *trip) note(ctx context.Context) error {
 		return err
 	}
 	t.dirty = false
+	t.unfollowed(t.record) // no more
 	t.fault.Changed(nil)
 	return nil
 }

@@ -243,23 +243,6 @@ func TestSetsAsideAndReplays(t *testing.T) {
 	}
 }
 
-// An order ends what is on its way, so that a backlog that nobody wants can be passed.
-func TestAnOrderPassesABacklog(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.answerWith(func(arrival, int) int { return 500 })
-	w.begun(func(o *Options) { o.FirstBackoff, o.MaxBackoff = time.Hour, time.Hour })
-	for n := range 10 {
-		w.say(n, 0, contract.Queued)
-	}
-	w.eventually("refused", func() bool { s, _ := w.state(); return s.Failing != nil })
-	w.answerWith(func(arrival, int) int { return 200 })
-	w.order("skip", 11)
-	if s := w.noted(10); s.Failing != nil {
-		t.Errorf("%+v", s.Failing)
-	}
-}
-
 func TestSecretsChangeWithoutARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

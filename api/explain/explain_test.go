@@ -26,7 +26,7 @@ type change func(*Facts)
 // a job that was queued 10 s ago on a queue of which all is well, and that nobody has claimed.
 func wellAndQueued() *Facts {
 	return &Facts{
-		Now: noon, Config: &contract.Queue{Name: "media", URL: "https://sqs/media", Max: 5, Visibility: contract.DefaultVisibility},
+		Now: noon, AcceptedAfter: contract.DefaultAcceptedAfter, QueuedAfter: contract.DefaultQueuedAfter, Config: &contract.Queue{Name: "media", URL: "https://sqs/media", Max: 5, Visibility: contract.DefaultVisibility},
 		Job: contract.Job{
 			JobID: jobID, Queue: "media", Type: "resize", State: contract.StateQueued, SubmittedAt: ago(10 * time.Second), Run: 1,
 			Runs: []contract.JobRun{{Run: 1, SubmittedAt: ago(10 * time.Second), QueuedAt: ago(10 * time.Second)}},
@@ -45,6 +45,13 @@ func wellAndQueued() *Facts {
 }
 
 func state(s contract.State) change { return func(f *Facts) { f.Job.State = s } }
+
+func emptied(f *Facts) { f.SQS.Value = Counts{} }
+
+// resends gives the scheduler other patiences than the default ones.
+func resends(accepted, queued time.Duration) change {
+	return func(f *Facts) { f.AcceptedAfter, f.QueuedAfter = accepted, queued }
+}
 
 func since(d time.Duration) change {
 	return func(f *Facts) { f.Job.Runs[0].SubmittedAt, f.Job.Runs[0].QueuedAt = ago(d), ago(d) }
@@ -135,7 +142,13 @@ var situations = []struct {
 	{"claiming", []change{waiting("v", contract.WaitClaim, "", "", time.Second)}, `A pod of queue "media" takes a message at this moment`, ""},
 	{"hidden", []change{func(f *Facts) { f.SQS.Value = Counts{InFlight: 1} }}, "The job's message was received and not deleted: a pod claims it now, or died doing so, and then SQS shows it again within 30s.", ""},
 	{"delayed", []change{func(f *Facts) { f.Task.NotBefore = noon.Add(90 * time.Second) }}, "The job waits for its time: SQS gives its message out in 90s, at 12:01:30 UTC.", ""},
-	{"emptied", []change{since(4 * time.Minute), func(f *Facts) { f.SQS.Value = Counts{} }}, `SQS holds no message of queue "media" any more`, "who purges"},
+	{"emptied", []change{since(4 * time.Minute), emptied}, `SQS holds no message of queue "media" any more, so the job's was purged, expired or lost; the scheduler sends it again once the queue has been empty for 5m.`, "who purges"},
+	{"emptied", []change{since(4 * time.Minute), emptied, resends(0, 20*time.Minute)}, `SQS holds no message of queue "media" any more, so the job's was purged, expired or lost; the scheduler sends it again once the queue has been empty for 20m.`, "who purges"},
+	{"emptied", []change{since(4 * time.Minute), emptied, resends(0, 0)}, `SQS holds no message of queue "media" any more, so the job's was purged, expired or lost; nobody sends it again`, "`tallyman cancel JOB`, then `tallyman requeue JOB`"},
+	{"queue-missing", []change{func(f *Facts) { f.SQS.Value.Missing = true }}, `SQS has no queue for "media"`, "the scheduler then sends the job by itself"},
+	{"queue-missing", []change{func(f *Facts) { f.SQS.Value.Missing = true }, resends(0, 0)}, `SQS has no queue for "media"`, "nobody sends the job again"},
+	{"accepted", []change{state(contract.StateAccepted), resends(2*time.Minute, 0)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it in 110s, at 12:01:50 UTC.", ""},
+	{"accepted", []change{state(contract.StateAccepted), resends(time.Hour, 0), since(90 * time.Minute)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it now.", ""},
 	{"accepted", []change{state(contract.StateAccepted)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it in 20s, at 12:00:20 UTC.", ""},
 	{"accepted", []change{state(contract.StateAccepted), since(5 * time.Minute)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it now.", "scheduler"},
 	{"sqs-away", []change{state(contract.StateAccepted), func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is recorded for good and SQS does not answer", "Look after SQS"},

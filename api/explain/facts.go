@@ -19,6 +19,9 @@ type Facts struct {
 	FollowUp *contract.FollowUp // the run that the job gets by itself; nil where it gets none
 	Config   *contract.Queue    // nil where the configuration has no such queue any more
 
+	AcceptedAfter time.Duration // when the scheduler sends a task that SQS has not taken again
+	QueuedAfter   time.Duration // and one whose queue holds nothing; 0: never
+
 	Ahead    Answer[Ahead]              // the ledger's jobs before this one
 	SQS      Answer[Counts]             // what the queue holds
 	Sight    Answer[*contract.Sight]    // what the bridge saw; nil where none ever spoke of the queue

@@ -7,13 +7,6 @@ import (
 	"tallyman/contract"
 )
 
-// relayAfter and lostAfter are the scheduler's defaults: when it sends a task that SQS has not taken, and one
-// whose queue holds nothing, again.
-const (
-	relayAfter = 30 * time.Second
-	lostAfter  = 5 * time.Minute
-)
-
 // waitingRows are what stands before a pod: our own parts, SQS and KEDA. They are never written to.
 var waitingRows = [...]row{
 	{
@@ -78,7 +71,11 @@ var waitingRows = [...]row{
 			return fmt.Sprintf("SQS has no queue for %q, so nothing can be sent to it or taken from it.", f.Job.Queue)
 		},
 		next: func(f *Facts) []string {
-			return []string{fmt.Sprintf("Make the queue %s, or mend the URL of queue %q in the configuration; the scheduler then sends the job by itself.", f.url(), f.Job.Queue)}
+			mend := fmt.Sprintf("Make the queue %s, or mend the URL of queue %q in the configuration; ", f.url(), f.Job.Queue)
+			if queued(f) && f.QueuedAfter == 0 {
+				return []string{mend + "if its messages are gone, nobody sends the job again (--queued-after 0): " + byHand + "."}
+			}
+			return []string{mend + "the scheduler then sends the job by itself."}
 		},
 	},
 	{
@@ -100,15 +97,15 @@ var waitingRows = [...]row{
 		name:  "accepted",
 		holds: accepted,
 		says: func(f *Facts) string {
-			return fmt.Sprintf("The job is recorded for good and SQS has not taken its task yet; the scheduler sends it %s.", f.in(f.since().Add(relayAfter)))
+			return fmt.Sprintf("The job is recorded for good and SQS has not taken its task yet; the scheduler sends it %s.", f.in(f.since().Add(f.AcceptedAfter)))
 		},
 		next: func(f *Facts) []string {
-			if f.Now.Sub(f.since()) > 2*relayAfter {
+			if f.Now.Sub(f.since()) > 2*f.AcceptedAfter {
 				return []string{"Look after the scheduler: it should have sent the task by now."}
 			}
 			return []string{}
 		},
-		due: func(f *Facts) time.Time { return f.since().Add(relayAfter) },
+		due: func(f *Facts) time.Time { return f.since().Add(f.AcceptedAfter) },
 	},
 	{
 		name:  "delayed",
@@ -124,9 +121,19 @@ var waitingRows = [...]row{
 			return f.SQS.ok() && f.SQS.Value.empty() && f.Now.Sub(f.since()) > time.Minute && !f.claiming()
 		}),
 		says: func(f *Facts) string {
-			return fmt.Sprintf("SQS holds no message of queue %q any more, so the job's was purged, expired or lost; the scheduler sends it again once the queue has been empty for %s.", f.Job.Queue, span(lostAfter))
+			lost := fmt.Sprintf("SQS holds no message of queue %q any more, so the job's was purged, expired or lost; ", f.Job.Queue)
+			if f.QueuedAfter == 0 {
+				return lost + "nobody sends it again, for the scheduler is told not to (--queued-after 0)."
+			}
+			return lost + fmt.Sprintf("the scheduler sends it again once the queue has been empty for %s.", span(f.QueuedAfter))
 		},
-		next: do("Find out who purges the queue: `tallyman purge` is how jobs are taken off it."),
+		next: func(f *Facts) []string {
+			purger := "Find out who purges the queue: `tallyman purge` is how jobs are taken off it."
+			if f.QueuedAfter == 0 {
+				return []string{"Send it again: " + byHand + ". A scheduler with `--queued-after 5m` (`scheduler.queuedAfter` of the chart) does so by itself.", purger}
+			}
+			return []string{purger}
+		},
 	},
 	{
 		name:  "bridge-away",
@@ -174,6 +181,9 @@ var waitingRows = [...]row{
 		},
 	},
 }
+
+// byHand is how a person sends a job again whose message is gone.
+const byHand = "`tallyman cancel JOB`, then `tallyman requeue JOB`"
 
 const (
 	checkFailed = "ScaledJobCheckFailed" // KEDA's reason, and its Event's, where it could not even begin to poll

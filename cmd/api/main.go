@@ -28,6 +28,8 @@ func main() {
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
 	p.NeedRetention(&past.Retention, aggregator.DefaultRetention, "the aggregator's, for the stats of a past moment to be the same")
 	p.Flags.IntVar(&past.Most, "replay", aggregator.DefaultReplay, "how many events are read at most for the stats of a past moment")
+	p.Flags.DurationVar(&o.AcceptedAfter, "accepted-after", scheduler.DefaultAcceptedAfter, "the scheduler's, for explain to say when it sends a run again")
+	p.Flags.DurationVar(&o.QueuedAfter, "queued-after", scheduler.DefaultQueuedAfter, "likewise, and for an audit to say it; 0: never")
 	p.NeedAudit(&a)
 	os.Exit(p.Main(os.Args[1:], os.Stderr, func(ctx context.Context, p *program.Program) error {
 		return build(ctx, p, o, &past, &a)
@@ -54,7 +56,7 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	past.Events, o.Past = p.Stream, past
 	o.Claims, o.Counter, o.Remarks = claims, q, p.Stream
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
-	a.Retention = past.Retention
+	a.Retention, a.QueuedAfter = past.Retention, o.QueuedAfter
 	o.Reports = reports
 	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, a.Retention, 0) })
 	if err != nil {

@@ -131,12 +131,24 @@ func TestMemory(t *testing.T) {
 func TestMessagesMissing(t *testing.T) {
 	t.Parallel()
 	waiting := []contract.Job{{JobID: "a", Run: 1}, {JobID: "b", Run: 2}}
-	if all := missingMessages("q", waiting, 2, suspicion{}); len(all) != 2 || all[1].finding.JobID != "b" || all[1].finding.Run != 2 {
+	if all := missingMessages("q", waiting, 2, suspicion{}, "do"); len(all) != 2 || all[1].finding.JobID != "b" || all[1].finding.Run != 2 || all[1].finding.Do != "do" {
 		t.Errorf("%+v", all)
 	}
-	all := missingMessages("q", waiting, 1, suspicion{})
+	all := missingMessages("q", waiting, 1, suspicion{}, "do")
 	if len(all) != 1 || all[0].finding.Count != 1 || len(all[0].finding.Jobs) != 2 || !strings.Contains(all[0].finding.Says, "for 1 of them") {
 		t.Errorf("%+v", all)
+	}
+}
+
+// Who sends a run again is the configuration's: a promise that nobody keeps would leave it waiting for ever.
+func TestWhoSendsAgainIsTheConfigurations(t *testing.T) {
+	t.Parallel()
+	for after, says := range map[time.Duration]string{
+		0: "nobody sends a run again", 5 * time.Minute: "was empty for 5m0s", time.Hour: "was empty for 1h0m0s",
+	} {
+		if do := sendAgain(after); !strings.Contains(do, says) || !strings.Contains(do, "`tallyman requeue JOB`") {
+			t.Errorf("%s: %s", after, do)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/queue"
@@ -98,7 +99,7 @@ func (l *look) judgeQueue(ctx context.Context, name string) ([]suspicion, error)
 	if len(unclaimed) <= inAll(main)+dead {
 		wait = letterPatience // the sweep ends those
 	}
-	return missingMessages(q.Name, unclaimed, lost, suspicion{patience: wait}), nil
+	return missingMessages(q.Name, unclaimed, lost, suspicion{patience: wait}, sendAgain(l.o.QueuedAfter)), nil
 }
 
 // stillQueued reads the documents of the runs that the look held as queued.
@@ -122,10 +123,17 @@ func (l *look) stillQueued(ctx context.Context, name string) (all []contract.Job
 	return all, nil
 }
 
+// sendAgain says who sends a run whose message is lost.
+func sendAgain(after time.Duration) string {
+	const byHand = "`tallyman cancel JOB`, then `tallyman requeue JOB`"
+	if after == 0 {
+		return "nobody sends a run again whose message is lost, for the scheduler is told not to (--queued-after 0): " + byHand
+	}
+	return fmt.Sprintf("the scheduler sends a run again when its queue was empty for %s (--queued-after); to not wait: ", after) + byHand
+}
+
 // missingMessages names each run where all are lost, else among which the lost ones are.
-func missingMessages(queue string, waiting []contract.Job, lost int, s suspicion) (all []suspicion) {
-	const do = "the scheduler sends a run again when its queue was empty for --queued-after (5 minutes); to not wait: " +
-		"`tallyman cancel JOB`, then `tallyman requeue JOB`"
+func missingMessages(queue string, waiting []contract.Job, lost int, s suspicion, do string) (all []suspicion) {
 	if lost == len(waiting) {
 		for i := range waiting {
 			j := &waiting[i]

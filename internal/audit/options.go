@@ -68,7 +68,7 @@ const (
 	DefaultMost       = 1_000_000
 )
 
-// Options of an Auditor. A duration of 0 is its default.
+// Options of an Auditor. A duration of 0 is its default, except for QueuedAfter.
 type Options struct {
 	Config  contract.Config // queues with their URLs and their dead-letter queues' URLs
 	Events  Events
@@ -78,10 +78,11 @@ type Options struct {
 	Records Records
 	Counter Counter
 
-	Retention  time.Duration // the aggregator's: 30 days
-	CounterLag time.Duration // SQS's counters may be wrong for so long: on AWS a minute, 65 s by default
-	Wait       time.Duration // how long one Run looks again at what it suspects: 10 s
-	Most       int           // events that are replayed at the most; of a longer log a remark tells that documents were not compared: 1,000,000
+	Retention   time.Duration // the aggregator's: 30 days
+	QueuedAfter time.Duration // the scheduler's: a run is sent again when its queue was empty for so long; 0: never
+	CounterLag  time.Duration // SQS's counters may be wrong for so long: on AWS a minute, 65 s by default
+	Wait        time.Duration // how long one Run looks again at what it suspects: 10 s
+	Most        int           // events that are replayed at the most; of a longer log a remark tells that documents were not compared: 1,000,000
 
 	Clock clockwork.Clock // nil: the real one
 	Log   *slog.Logger    // nil: none
@@ -121,6 +122,7 @@ func (o *Options) validate() error {
 	need(o.Claims != nil, "Claims", "is required: the bucket %s", contract.BucketClaims)
 	need(o.Records != nil, "Records", "is required: the bucket %s", contract.BucketAudit)
 	need(o.Counter != nil, "Counter", "is required")
+	need(o.QueuedAfter >= 0, "QueuedAfter", "is %s; it must not be less than 0", o.QueuedAfter)
 	need(o.CounterLag > 0, "CounterLag", "is %s; it must be more than 0", o.CounterLag)
 	need(o.Wait > 0 && o.Wait <= time.Hour, "Wait", "is %s; it must be more than 0 and at most an hour", o.Wait)
 	need(o.Most > 0, "Most", "is %d; it must be at least 1", o.Most)

@@ -45,11 +45,12 @@ type Feed struct {
 	last    uint64        // the newest that was seen
 	more    chan struct{} // closed and made anew when there is more
 	created time.Time     // of the stream: zero until it has been reached
+	heard   time.Time     // when it last told anything; before it did, when this began
 }
 
 // New makes a Feed that is empty until it runs.
 func New(log Log, logger *slog.Logger) *Feed {
-	return &Feed{log: logger, from: log, look: lookEvery, reads: make(chan struct{}, maxReads), more: make(chan struct{})}
+	return &Feed{log: logger, from: log, look: lookEvery, reads: make(chan struct{}, maxReads), more: make(chan struct{}), heard: time.Now()}
 }
 
 // Run follows the stream from its present end on, until ctx ends.
@@ -106,6 +107,9 @@ func (f *Feed) follow(ctx context.Context, began stream.Info) error {
 			}
 			seen, _ := f.Now()
 			info, err := f.from.Info(ctx)
+			if err == nil {
+				f.hear()
+			}
 			if err == nil && (!info.Created.Equal(began.Created) || info.Last < seen) {
 				cancel(ErrAnew)
 			}
@@ -124,14 +128,14 @@ func (f *Feed) follow(ctx context.Context, began stream.Info) error {
 func (f *Feed) begin(info stream.Info) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ring, f.bytes, f.floor, f.last, f.created = nil, 0, info.Last, info.Last, info.Created
+	f.ring, f.bytes, f.floor, f.last, f.created, f.heard = nil, 0, info.Last, info.Last, info.Created, time.Now()
 	f.wake()
 }
 
 func (f *Feed) add(st *stream.Stored) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ring, f.bytes, f.last = append(f.ring, st), f.bytes+len(st.Raw), st.Seq
+	f.ring, f.bytes, f.last, f.heard = append(f.ring, st), f.bytes+len(st.Raw), st.Seq, time.Now()
 	for len(f.ring) > maxEvents || f.bytes > maxBytes && len(f.ring) > 1 {
 		f.floor, f.bytes = f.ring[0].Seq, f.bytes-len(f.ring[0].Raw)
 		f.ring[0] = nil // let go of the bytes: the array lives on until append moves it
@@ -150,6 +154,23 @@ func (f *Feed) Now() (last uint64, reached bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.last, !f.created.IsZero()
+}
+
+func (f *Feed) hear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard = time.Now()
+}
+
+// Silent is for how long the stream has told nothing, though it is looked at every so often, or has not been reached
+// at all; 0 while it answers.
+func (f *Feed) Silent() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if silent := time.Since(f.heard); f.created.IsZero() || silent > 3*f.look {
+		return silent
+	}
+	return 0
 }
 
 // Reached waits until the stream has been reached; false where ctx ends before.

@@ -260,3 +260,14 @@ func TestFeedForgetsTheOldest(t *testing.T) {
 		t.Errorf("%d bytes of %d events", f.bytes, len(f.ring))
 	}
 }
+
+// A stream that does not answer when it is looked at is silent until it does again, however little is said on it.
+func TestASilentStreamIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 3)
+	w.eventually("it answers", func() bool { return w.feed.Silent() == 0 })
+	w.nats.Stop()
+	w.eventually("silence", func() bool { return w.feed.Silent() > 0 })
+	before := w.feed.Silent()
+	w.eventually("more silence", func() bool { return w.feed.Silent() > before })
+}

@@ -1,0 +1,68 @@
+package webhook
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tallyman/contract"
+	"tallyman/internal/feed"
+	"tallyman/internal/stream"
+)
+
+// noInfo is a stream that does not tell where it ends while it is away.
+type noInfo struct {
+	feed.Log
+	away  atomic.Bool
+	asked chan struct{}
+}
+
+func (n *noInfo) Info(ctx context.Context) (stream.Info, error) {
+	if !n.away.Load() {
+		return n.Log.Info(ctx)
+	}
+	select {
+	case n.asked <- struct{}{}:
+	default:
+	}
+	return stream.Info{}, stream.ErrUnavailable
+}
+
+// An order that was taken while NATS was away is followed once it is back: it was answered with a 202.
+func TestAnOrderOutlivesAFault(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	events := &noInfo{asked: make(chan struct{}, 1)}
+	w.begun(func(o *Options) { events.Log, o.Events = o.Events, events })
+	w.say(1, 0, contract.Queued)
+	w.noted(1)
+	events.away.Store(true)
+	w.order("far", 7)
+	<-events.asked
+	events.away.Store(false)
+	w.eventually("the order is followed", func() bool { s, _ := w.state(); return s.Order == "far" })
+	w.order("back", 1) // and let go of: a newer one stands
+	w.eventually("the next order is followed", func() bool { s, _ := w.state(); return s.Order == "back" && s.Seq == 1 })
+	if got := seqs(w.arrived()); !slices.Equal(got, []int{1, 1}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// An order ends what is on its way, so that a backlog that nobody wants can be passed.
+func TestAnOrderPassesABacklog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.answerWith(func(arrival, int) int { return 500 })
+	w.begun(func(o *Options) { o.FirstBackoff, o.MaxBackoff = time.Hour, time.Hour })
+	for n := range 10 {
+		w.say(n, 0, contract.Queued)
+	}
+	w.eventually("refused", func() bool { s, _ := w.state(); return s.Failing != nil })
+	w.answerWith(func(arrival, int) int { return 200 })
+	w.order("skip", 11)
+	if s := w.noted(10); s.Failing != nil {
+		t.Errorf("%+v", s.Failing)
+	}
+}
