@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -60,11 +61,10 @@ func watch(ctx context.Context, t *figures.Table) error {
 	if err != nil {
 		return err
 	}
-	if err := crowd.change(ctx, s); err != nil {
-		unwatch()
+	err = crowd.change(ctx, s)
+	if err := errors.Join(err, unwatch()); err != nil {
 		return err
 	}
-	unwatch()
 	spent, err := w.api.cpu()
 	if err != nil {
 		return err
@@ -153,8 +153,8 @@ func (c *watchers) see(body io.Reader, first chan struct{}) error {
 	}
 }
 
-// watchBucket notes when the bucket itself has the stats, until it is told to end.
-func (c *watchers) watchBucket(ctx context.Context, s *stream.Stream) (end func(), err error) {
+// watchBucket notes when the bucket itself has the stats, until it is told to end. What ended it before is told then.
+func (c *watchers) watchBucket(ctx context.Context, s *stream.Stream) (end func() error, err error) {
 	bucket, err := s.Bucket(ctx, contract.BucketJobs)
 	if err != nil {
 		return nil, err
@@ -181,7 +181,13 @@ func (c *watchers) watchBucket(ctx context.Context, s *stream.Stream) (end func(
 		cancel()
 		return nil, err
 	}
-	return func() { cancel(); <-ended }, nil
+	return func() error {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	}, nil
 }
 
 // change says events, each a change of the stats, and waits until all clients have seen the last.
