@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -270,14 +271,16 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 		t.Fatalf("there are %+v", done)
 	}
 	w.deleteJob(done[0].Name)
-	fails, eats := w.submit(ownJob("one")), w.submit(ownJob("eat"))
+	fails, eats, permanent := w.submit(ownJob("one")), w.submit(ownJob("eat")), w.submit(ownJob("permanent"))
+	late := w.submit(post{Queue: "brief", Type: "wait", Payload: map[string]any{}})
 	w.Eventually(long, "their Kubernetes Jobs are made and fail", func(ctx context.Context) error {
 		units, err := w.units(ctx)
-		if err == nil && (len(units) != 2 || outcome(&units[0]) != "failed" || outcome(&units[1]) != "failed") {
+		if err == nil && (len(units) != 4 || slices.ContainsFunc(units, func(u batchv1.Job) bool { return outcome(&u) != "failed" })) {
 			err = fmt.Errorf("there are %+v", units)
 		}
 		return err
 	})
+	w.record(map[string]string{fails: "exit1", eats: "oom", permanent: "exit65", late: "deadline"})
 	for _, id := range []string{seen, unseen} {
 		if j, err := w.job(t.Context(), id); err != nil || j.State != "running" {
 			t.Errorf("while no bridge looks, job %s whose Kubernetes Job is gone is %s: %v", id, j.State, err)
@@ -288,8 +291,10 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	w.judged(unseen, 1, "Deleted")
 	w.judged(fails, 3, "AppExit")
 	w.judged(eats, 3, "OOMKilled")
-	s := w.settles(patience, map[string]int{"failed": 4, "succeeded": 1})
-	if s.Failures["Deleted"] != 2 || s.Failures["AppExit"] != 3 || s.Failures["OOMKilled"] != 3 || len(s.Failures) != 3 {
+	w.judged(permanent, 1, "AppError")
+	w.judged(late, 1, "DeadlineExceeded")
+	s := w.settles(patience, map[string]int{"failed": 6, "succeeded": 1})
+	if !maps.Equal(s.Failures, map[string]int{"Deleted": 2, "AppExit": 3, "OOMKilled": 3, "AppError": 1, "DeadlineExceeded": 1}) {
 		t.Errorf("the books say %+v", s)
 	}
 	w.verified()
