@@ -58,8 +58,8 @@ planted: ## Plant faults in copies of the programs, and see that chaos finds eac
 model: ## Explore the protocol's model in the large (some minutes, and 4 GB)
 	@TALLYMAN_MODEL=long go test -count=1 -timeout 30m -v -run TestNothingGoesWrong ./test/model
 
-e2e: ## The tests on a real Kubernetes, made from nothing and gone afterwards (Linux, root; RUN=name for one)
-	@test/cluster/run e2e '$(value RUN)'
+e2e: ## The tests on a real Kubernetes, made from nothing and gone afterwards (Linux, root; RUN=name for one; KUBERNETES=v1.34.4 for another)
+	@$(if $(KUBERNETES),TALLYMAN_CLUSTER_KUBERNETES='$(KUBERNETES)') test/cluster/run e2e '$(value RUN)'
 
 cluster: ## A shell in such a Kubernetes, with Tallyman installed
 	@test/cluster/run shell

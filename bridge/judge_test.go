@@ -23,10 +23,13 @@ var update = flag.Bool("update", false, "write testdata/units/*.want from what J
 
 // object is a file of testdata/units: a unit as Kubernetes and the bucket have it.
 type object struct {
-	Now   string          `json:"now"`
-	Queue string          `json:"queue"`
-	Gone  bool            `json:"gone"`
-	Again bool            `json:"again"`
+	Now   string `json:"now"`
+	Queue string `json:"queue"`
+	Gone  bool   `json:"gone"`
+	Again bool   `json:"again"`
+
+	Recorded bool `json:"recorded"` // under its own names
+
 	Job   *batchv1.Job    `json:"job"`
 	Pods  []*corev1.Pod   `json:"pods"`
 	Claim json.RawMessage `json:"claim"`
@@ -58,6 +61,9 @@ func readView(t *testing.T, path string) View {
 			t.Fatal(err)
 		}
 		v.Claim = &u
+		if o.Recorded {
+			v.Cluster, v.Namespace, v.Name, v.UID = u.Cluster, u.Namespace, u.Name, u.Unit
+		}
 	}
 	if o.Run != nil {
 		r, err := contract.DecodeRun(o.Run)

@@ -73,6 +73,17 @@ func TestAToolIsBuiltAnewWhenItsBuildChanges(t *testing.T) {
 	}
 }
 
+// Another Kubernetes has a folder of its own, and a word that names none is refused before anything is built.
+func TestAnotherKubernetesIsARelease(t *testing.T) {
+	for _, version := range []string{"1.34.4", "v1.34", "latest", "v1.34.4; touch x"} {
+		cmd := exec.CommandContext(t.Context(), "./tool", "kubelet")
+		cmd.Env = append(os.Environ(), "TALLYMAN_CLUSTER_KUBERNETES="+version)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "TALLYMAN_CLUSTER_KUBERNETES="+version+": want a release, like v1.34.4") {
+			t.Errorf("%s: %v, %s", version, err, out)
+		}
+	}
+}
+
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -17,12 +17,13 @@ import (
 
 // recording is a unit as a bridge finds it: the form of bridge/testdata/units.
 type recording struct {
-	Now   string          `json:"now"`
-	Queue string          `json:"queue"`
-	Job   batchv1.Job     `json:"job"`
-	Pods  []corev1.Pod    `json:"pods"`
-	Claim json.RawMessage `json:"claim"`
-	Run   json.RawMessage `json:"run"`
+	Now      string          `json:"now"`
+	Queue    string          `json:"queue"`
+	Recorded bool            `json:"recorded"`
+	Job      batchv1.Job     `json:"job"`
+	Pods     []corev1.Pod    `json:"pods"`
+	Claim    json.RawMessage `json:"claim"`
+	Run      json.RawMessage `json:"run"`
 }
 
 // record keeps, where TALLYMAN_CLUSTER_RECORD names a folder, what Kubernetes and the bucket have at this moment of the
@@ -50,7 +51,7 @@ func (w *tallyman) record(names map[string]string) {
 		w.t.Fatal(err)
 	}
 	for _, unit := range units {
-		r := recording{Now: contract.At(time.Now()).String(), Queue: unit.Annotations[contract.AnnotationQueue], Job: unit}
+		r := recording{Now: contract.At(time.Now()).String(), Queue: unit.Annotations[contract.AnnotationQueue], Recorded: true, Job: unit}
 		r.Claim = w.kept(claims, contract.UnitKey(r.Queue, string(unit.UID)))
 		claim, err := contract.DecodeUnit(r.Claim)
 		if err != nil {

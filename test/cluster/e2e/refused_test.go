@@ -154,7 +154,11 @@ func (w *tallyman) withoutKEDA(do func()) {
 			w.t.Error(err)
 			return
 		}
-		w.Kubectl("wait", "--for=condition=Established", "crd/"+scaledJobsDefinition, "--timeout=60s")
+		// `kubectl wait` fails of a definition that has no conditions yet.
+		w.Eventually(patience, "the API server serves ScaledJobs again", func(ctx context.Context) error {
+			_, err := w.Dynamic().Resource(scaledJobs).List(ctx, metav1.ListOptions{})
+			return err
+		})
 	}()
 	w.gone(scaledJobsDefinition)
 	w.Eventually(patience, "the API server serves no ScaledJobs", func(ctx context.Context) error {
