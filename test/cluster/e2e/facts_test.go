@@ -291,11 +291,13 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	w.judged(unseen, 1, "Deleted")
 	w.judged(fails, 3, "AppExit")
 	w.judged(eats, 3, "OOMKilled")
-	w.judged(permanent, 1, "AppError")
 	w.judged(late, 1, "DeadlineExceeded")
 	s := w.settles(patience, map[string]int{"failed": 6, "succeeded": 1})
 	if !maps.Equal(s.Failures, map[string]int{"Deleted": 2, "AppExit": 3, "OOMKilled": 3, "AppError": 1, "DeadlineExceeded": 1}) {
 		t.Errorf("the books say %+v", s)
+	}
+	if voices := w.saidOnce(permanent)["failed"]; !slices.Equal(voices, []string{"processor"}) {
+		t.Errorf("that %s failed for good, which its processor knows, was said by %v", permanent, voices)
 	}
 	w.verified()
 	// By now the bridge has judged every claim, also that of what went well.
