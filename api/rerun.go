@@ -15,11 +15,15 @@ type rerunView struct {
 	Most   int                 `json:"most"`
 }
 
-// followUp is the run that a job gets by itself; nil where there is none, or a cancel forbade it. Where the
-// record cannot be read, it counts as not forbidden: the scheduler asks again before it acts.
+// followUp is the run that a job gets by itself; nil where there is none, a cancel forbade it, or its task is no longer
+// on the stream, without which the scheduler cannot make it. What cannot be read counts as neither: the scheduler asks
+// again before it acts.
 func (s *Server) followUp(ctx context.Context, job *contract.Job) *contract.FollowUp {
 	f, ok := s.config.FollowUp(job)
 	if !ok {
+		return nil
+	}
+	if _, err := s.events.Event(ctx, newestRun(job).TaskSeq); isNotFound(err) {
 		return nil
 	}
 	e, err := s.claims.Get(ctx, contract.RunKey(job.Queue, job.JobID, f.After))

@@ -35,6 +35,13 @@ func TestARerunIsShownAndCancelled(t *testing.T) {
 	if x.Situation != "rerun-due" || x.Due != at || !strings.Contains(x.Sentence, "run 2 begins by itself in 60m") {
 		t.Errorf("%+v", x)
 	}
+	// Without its task, which the stream lost before its time, nobody can make it, and nobody is promised it.
+	events := w.server.events
+	w.server.events = gone{w.stream}
+	if v := w.await(id, contract.StateFailed); v.Rerun != nil {
+		t.Errorf("without its task: %+v", v.Rerun)
+	}
+	w.server.events = events
 	var c cancelled
 	w.do("DELETE", "/jobs/"+id, "").want(202).into(&c)
 	if c != (cancelled{JobID: id, Run: 1, State: contract.StateFailed}) {

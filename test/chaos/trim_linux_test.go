@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -109,7 +110,8 @@ func (w *world) tryLimitEvents(ctx context.Context, change func(*jetstream.Strea
 }
 
 // finished is the last sequence that the ledger has counted and that comes before every event of any job
-// that has not ended.
+// that has not ended, or that gets another run by itself: it is asked for first and last, since it comes from the states
+// that end and goes to those that begin.
 func (w *world) finished() (uint64, error) {
 	base := "http://" + w.at("api")
 	var s contract.Stats
@@ -117,22 +119,44 @@ func (w *world) finished() (uint64, error) {
 		return 0, err
 	}
 	upTo := s.AsOf.Seq
-	for _, state := range []contract.State{contract.StateAccepted, contract.StateQueued, contract.StateRunning, contract.StateRetrying} {
+	for _, state := range []contract.State{
+		contract.StateFailed, contract.StateAccepted, contract.StateQueued, contract.StateRunning, contract.StateRetrying, contract.StateFailed,
+	} {
 		var page struct{ Jobs []struct{ JobID string } }
 		if err := w.get(fmt.Sprintf("%s/jobs?state=%s&limit=200", base, state), &page); err != nil {
 			return 0, err
 		}
 		for _, j := range page.Jobs {
-			var history struct{ Events []struct{ Seq uint64 } }
-			if err := w.get(base+"/jobs/"+j.JobID+"/events", &history); err != nil {
+			first, err := w.firstNeeded(base, j.JobID, state)
+			if err != nil {
 				return 0, err
 			}
-			for _, e := range history.Events {
-				upTo = min(upTo, e.Seq-1)
-			}
+			upTo = min(upTo, first-1)
 		}
 	}
 	return upTo, nil
+}
+
+// firstNeeded is the first event of a job, or more than any where it has ended for good.
+func (w *world) firstNeeded(base, id string, state contract.State) (uint64, error) {
+	if state.Ended() {
+		var j job
+		if err := w.get(base+"/jobs/"+id, &j); err != nil {
+			return 0, err
+		}
+		if j.State.Ended() && j.Rerun == nil {
+			return math.MaxUint64, nil
+		}
+	}
+	var history struct{ Events []struct{ Seq uint64 } }
+	if err := w.get(base+"/jobs/"+id+"/events", &history); err != nil {
+		return 0, err
+	}
+	first := uint64(math.MaxUint64)
+	for _, e := range history.Events {
+		first = min(first, e.Seq)
+	}
+	return first, nil
 }
 
 // tellStream logs what the stream holds.
