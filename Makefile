@@ -28,7 +28,7 @@ go-test: ## The Go tests alone, with the race detector
 rust-test: ## The Rust tests alone
 	@scripts/rust-test
 
-lint: ## gofmt, go vet for Linux and macOS, rustfmt, clippy, golangci-lint
+lint: ## gofmt, go mod tidy, go vet for Linux and macOS, rustfmt, clippy, golangci-lint
 	@scripts/lint
 
 bench: ## Measure everything beside a reference, print a table, write bench.json
