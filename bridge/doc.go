@@ -23,6 +23,7 @@
 //	inventory.go    the Kubernetes Jobs there are, told of for audits
 //	scaling.go      Kubernetes Events of units and ScaledJobs, mirrored
 //	sight.go        the pure function: a queue's ScaledJob and units to what they wait for
+//	keda.go         what the doctor is told of KEDA
 //	look.go         what is seen of each queue, kept where those who explain find it
 //	kube/           the ports on a cluster, over client-go; nobody but cmd/bridge links it
 //

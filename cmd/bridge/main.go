@@ -71,6 +71,7 @@ func build(ctx context.Context, p *program.Program, o bridge.Options, s settings
 	p.Add("bridge", b.Run, b.Ready)
 	p.Watch("kubernetes", k.Ready)
 	p.Check(doctor.Check{Name: "kubernetes version", Run: server.Version})
+	p.Check(doctor.Check{Each: func(ctx context.Context) []contract.CheckLine { return bridge.CheckKEDA(ctx, k, k) }})
 	if lease != nil {
 		p.Watch("lease", lease.Ready)
 	}

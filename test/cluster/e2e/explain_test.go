@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -70,6 +72,34 @@ func (w *tallyman) tells(id string, from contract.EvidenceSource, words string) 
 	})
 }
 
+// doctorSays waits for a line of the doctor's. A line that is not ok makes its answer a 503, with the same body.
+func (w *tallyman) doctorSays(component, name string, ok bool, words string) {
+	w.t.Helper()
+	w.Eventually(long, fmt.Sprintf("%s of %s is %t: %q", name, component, ok, words), func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.api+"/doctor", nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		var d contract.Diagnosis
+		if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&d); err != nil {
+			return fmt.Errorf("%s: %w", response.Status, err)
+		}
+		for _, l := range d.Lines {
+			if l.Component == component && l.Name == name && l.OK == ok && strings.Contains(l.Says, words) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s: %+v", response.Status, d.Lines)
+	})
+}
+
 // command is what a step tells people to type.
 var command = regexp.MustCompile("`(kubectl [^`]+)`")
 
@@ -109,6 +139,11 @@ func TestExplainWhatKeepsAPodFromBeginning(t *testing.T) {
 	w.comesTo(jobs["paused"], "paused")
 	w.tells(jobs["paused"], contract.FromKEDA, "Paused is True")
 	w.comesTo(jobs["unserved"], "unserved")
+	scaledJob := func(queue string) string { return "scaledjob " + w.namespace + "/tallyman-queue-" + queue }
+	w.doctorSays("bridge", scaledJob("secretless"), false, "ScaledJobCheckFailed")
+	w.doctorSays("bridge", scaledJob("paused"), true, "paused")
+	w.doctorSays("bridge", scaledJob("crowded"), true, "ready, at most")
+	w.doctorSays("bridge", "keda version", true, " when it made "+w.namespace)
 
 	// Mended as each explanation says, they run.
 	w.Kubectl("-n", w.namespace, "create", "secret", "generic", "absent", "--from-literal=A=b")
@@ -118,6 +153,7 @@ func TestExplainWhatKeepsAPodFromBeginning(t *testing.T) {
 	for _, q := range []string{"secretless", "volumeless", "paused"} {
 		w.comesTo(jobs[q], "succeeded")
 	}
+	w.doctorSays("bridge", scaledJob("secretless"), true, "ready, at most")
 
 	// A quota, at last, since it holds for the whole namespace.
 	w.Kubectl("-n", w.namespace, "create", "quota", "none", "--hard=pods=0")

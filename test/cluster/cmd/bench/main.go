@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -33,12 +34,9 @@ func main() {
 
 func run(ctx context.Context) int {
 	t := &figures.Table{}
-	if err := measure(ctx, t); err != nil {
-		fmt.Fprintln(os.Stderr, "bench-cluster:", err)
-		return 1
-	}
-	t.Print(os.Stdout)
-	if err := t.Write(output); err != nil {
+	err := measure(ctx, t)
+	t.Print(os.Stdout) // what was measured before a failure, too
+	if err := errors.Join(err, t.Write(output)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-cluster:", err)
 		return 1
 	}
