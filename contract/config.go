@@ -215,15 +215,22 @@ func (c *Config) validate(fault func(string, ...any)) {
 	if len(c.Queues) == 0 || len(c.Queues) > MaxQueues {
 		fault("queues: 1 to %d are needed, there are %d", MaxQueues, len(c.Queues))
 	}
-	seen, owner := make(map[string]bool), make(map[string]string)
+	seen, owner, swept := make(map[string]bool), make(map[string]string), make(map[string]string)
 	for i := range c.Queues {
 		q := &c.Queues[i]
 		if seen[q.Name] {
 			fault("queues[%d].name: %q stands twice", i, q.Name)
 		}
 		seen[q.Name] = true
-		if q.URL != "" {
+		if other, ok := owner[q.URL]; ok {
+			fault("queues[%d].url: queue %q has this URL, too, and their processors would take each other's jobs; give each an SQS queue of its own", i, other)
+		} else if q.URL != "" {
 			owner[q.URL] = q.Name
+		}
+		if other, ok := swept[q.DeadLetter]; ok {
+			fault("queues[%d].deadLetter: queue %q has this URL, too, and what lies there is ended as a job of one of them; give each a dead-letter queue of its own", i, other)
+		} else if q.DeadLetter != "" {
+			swept[q.DeadLetter] = q.Name
 		}
 		q.validate(fmt.Sprintf("queues[%d]", i), fault)
 	}

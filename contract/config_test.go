@@ -156,3 +156,16 @@ func TestConfigRefusesAQueueThatIsADeadLetterQueue(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
+
+// Of two queues on one SQS queue each would run the other's jobs, and of two that share a dead-letter queue one
+// would end the other's.
+func TestNoTwoQueuesShareAnSQSQueue(t *testing.T) {
+	t.Parallel()
+	_, err := DecodeConfig([]byte(`{"queues":[{"name":"a","url":"http://sqs/a","deadLetter":"http://sqs/dead","types":[{"name":"probe"}]},
+		{"name":"b","url":"http://sqs/a","deadLetter":"http://sqs/dead","types":[{"name":"probe"}]}]}`))
+	for _, want := range []string{`queues[1].url: queue "a" has this URL, too`, `queues[1].deadLetter: queue "a" has this URL, too`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
