@@ -97,7 +97,7 @@ func (d *Dispatcher) askUnit(ctx context.Context, t *contract.Task, unit string)
 		}
 		u, err := contract.DecodeUnit(e.Value)
 		if err != nil {
-			return Cancelled{}, fmt.Errorf("claims/%s: %w", key, err)
+			return Cancelled{}, unreadable(key, err)
 		}
 		asked := Cancelled{Run: t.Run, Asked: true}
 		switch {

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -82,6 +83,22 @@ func TestCancelRunningAsksTheUnit(t *testing.T) {
 				t.Errorf("said %v, which is the unit's to say", got)
 			}
 		})
+	}
+}
+
+// A record that nobody can read is a fault of ours, and named: who asks to cancel has done nothing wrong.
+func TestCancelOfARecordThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{contract.RunKey("default", jobID, 1), contract.UnitKey("default", "unit-1")} {
+		w := newWorld(t)
+		w.own("unit-1", 1, contract.Owned)
+		if _, err := w.claims.Put(t.Context(), key, []byte(`{"v":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := w.Cancel(t.Context(), testTask(1), never)
+		if contract.CodeOf(err) != contract.CodeInternal || !strings.Contains(err.Error(), contract.BucketClaims+"/"+key) {
+			t.Errorf("%s: %s, %v", key, contract.CodeOf(err), err)
+		}
 	}
 }
 

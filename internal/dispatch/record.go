@@ -36,9 +36,14 @@ func (d *Dispatcher) run(ctx context.Context, key string) (contract.RunRecord, u
 	}
 	r, err := contract.DecodeRun(e.Value)
 	if err != nil {
-		return contract.RunRecord{}, 0, fmt.Errorf("claims/%s: %w", key, err)
+		return contract.RunRecord{}, 0, unreadable(key, err)
 	}
 	return r, e.Revision, nil
+}
+
+// unreadable hides the code of err: what is wrong with a record of ours is no fault of who asked.
+func unreadable(key string, err error) error {
+	return contract.Errorf(contract.CodeInternal, "", "the record %s/%s cannot be read: %v; `tallyman verify` names it, too", contract.BucketClaims, key, err)
 }
 
 // setRun writes a run's record over the revision that was read, 0 for none.
