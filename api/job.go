@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,7 +179,7 @@ func summarize(job *contract.Job, words said) summary {
 // view joins the document with what its events say.
 func (s *Server) view(ctx context.Context, job *contract.Job) view {
 	newest := newestRun(job)
-	seqs := []uint64{newest.TaskSeq}
+	seqs := append([]uint64{newest.TaskSeq}, latest(job)...)
 	for _, r := range slices.Backward(job.Runs) { // the newest first: the number read is bounded
 		seqs = append(seqs, r.OutcomeSeq)
 		for _, a := range slices.Backward(r.Attempts) {
@@ -194,6 +195,7 @@ func (s *Server) view(ctx context.Context, job *contract.Job) view {
 	for i := range job.Runs {
 		v.addRun(&job.Runs[i], words)
 	}
+	v.place(job, words)
 	if task, err := contract.DecodeTask(words.at(newest.TaskSeq).Task); err == nil {
 		v.Submitter, v.Source, v.Schedule, v.ScheduledFor = task.Submitter, task.Source, task.Schedule, task.ScheduledFor
 		v.NotBefore, v.TimeoutSeconds, v.Tags = task.NotBefore, task.TimeoutSeconds, task.Tags
@@ -218,6 +220,27 @@ func (v *view) addRun(r *contract.JobRun, words said) {
 			Message: e.Message, Tail: e.Tail, Result: e.Result, DurationMS: e.DurationMS, Unit: e.Unit,
 			PodName: e.PodName, Node: e.Node,
 		})
+	}
+}
+
+// latest names the events in which an attempt that is under way began: they are among a job's last.
+func latest(job *contract.Job) []uint64 {
+	if job.State != contract.StateRunning {
+		return nil
+	}
+	return job.Events[max(0, len(job.Events)-4):]
+}
+
+// place says where the newest attempt is at work. Of one that has ended the ending says it.
+func (v *view) place(job *contract.Job, words said) {
+	if len(v.Attempts) == 0 {
+		return
+	}
+	a := &v.Attempts[len(v.Attempts)-1]
+	for _, seq := range latest(job) {
+		if e := words.at(seq); a.Ending == "" && e.Run == a.Run && e.Attempt == a.Attempt {
+			a.Unit, a.PodName, a.Node = cmp.Or(e.Unit, a.Unit), cmp.Or(e.PodName, a.PodName), cmp.Or(e.Node, a.Node)
+		}
 	}
 }
 
