@@ -93,7 +93,7 @@ func checkJSON(body []byte) error {
 
 func (f *form) fail(code contract.Code, field, format string, args ...any) {
 	name := f.prefix + contract.CutText(field, contract.MaxToken)
-	f.faults = append(f.faults, fault{
+	f.faults.add(fault{
 		Code: code, Field: name, Pointer: pointerTo(name), Detail: name + " " + fmt.Sprintf(format, args...),
 	})
 }

@@ -104,17 +104,21 @@ func TestEveryOperationAndStatus(t *testing.T) {
 	}
 }
 
-// everyRefusal asks without the token, and with NATS away.
+// everyRefusal asks without the token, by another's name, and with NATS away.
 func everyRefusal(t *testing.T, op map[string]any, method, path string, guarded, broken *world) {
 	t.Helper()
 	path = strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "ours", "{queue}", "default").Replace(path)
 	body := map[string]string{"submitBatch": "[{}]", "createSchedule": `{"cron":"* * * * *"}`, "replayWebhook": `{"from":1}`}[fmt.Sprint(op["operationId"])]
 	responses := op["responses"].(map[string]any)
-	for status, w := range map[int]*world{http.StatusUnauthorized: guarded, http.StatusServiceUnavailable: broken} {
+	for status, w := range map[int]*world{http.StatusUnauthorized: guarded, http.StatusForbidden: broken, http.StatusServiceUnavailable: broken} {
 		if responses[fmt.Sprint(status)] != nil {
+			var named []header
+			if status == http.StatusForbidden {
+				named = []header{{"Host", "evil.example"}}
+			}
 			own := *w
 			own.t = t
-			own.send([]request{{strings.ToUpper(method), path, body, status, nil}})
+			own.send([]request{{strings.ToUpper(method), path, body, status, named}})
 		}
 	}
 }

@@ -63,7 +63,7 @@ func readParams(c *fiber.Ctx, known ...string) *params {
 
 func (p *params) fail(name, detail string) {
 	name = contract.CutText(name, contract.MaxToken)
-	p.faults = append(p.faults, fault{Code: contract.CodeInvalidValue, Field: name, Detail: name + " " + detail})
+	p.faults.add(fault{Code: contract.CodeInvalidValue, Field: name, Detail: name + " " + detail})
 }
 
 func (p *params) word(name, shape string, check func(string) bool) string {

@@ -2,9 +2,11 @@ package api
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -45,6 +47,9 @@ func compileSchema(raw []byte) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+	if place := beyondMeasure(doc, []string{}); place != nil {
+		return nil, fmt.Errorf("%s: %s", jsonPointer(place), tooManyDigits)
+	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(jsonschema.SchemeURLLoader{}) // knows no scheme, so it loads nothing
 	if err := c.AddResource("payload.json", doc); err != nil {
@@ -59,6 +64,9 @@ func (s *payloadSchema) check(payload []byte) error {
 	if err != nil {
 		return contract.Errorf(contract.CodeMalformed, "payload", "%v", err)
 	}
+	if place := beyondMeasure(doc, []string{"payload"}); place != nil {
+		return faults{faultOf(place, tooManyDigits)}
+	}
 	var bad *jsonschema.ValidationError
 	if err := s.schema.Validate(doc); !errors.As(err, &bad) {
 		return err
@@ -66,6 +74,45 @@ func (s *payloadSchema) check(payload []byte) error {
 	var found faults
 	collect(bad, message.NewPrinter(language.English), &found)
 	return found
+}
+
+// maxDigits is the most that a number may have, written out, where a schema is held against it. The library makes an
+// exact fraction of each: of a short text like 1e1000000 that takes long, and beyond it the library panics. A
+// float64 has 309 digits at most.
+const maxDigits = 400
+
+var tooManyDigits = fmt.Sprintf("is a number of more than %d digits; write it as a string", maxDigits)
+
+// beyondMeasure gives the way to the first such number, nil where there is none.
+func beyondMeasure(value any, at []string) []string {
+	switch v := value.(type) {
+	case json.Number:
+		if tooLong(string(v)) {
+			return at
+		}
+	case []any:
+		for i, item := range v {
+			if place := beyondMeasure(item, append(at, strconv.Itoa(i))); place != nil {
+				return place
+			}
+		}
+	case map[string]any:
+		for name, item := range v {
+			if place := beyondMeasure(item, append(at, name)); place != nil {
+				return place
+			}
+		}
+	}
+	return nil
+}
+
+func tooLong(number string) bool {
+	i := strings.IndexAny(number, "eE")
+	if i < 0 {
+		return len(number) > maxDigits
+	}
+	exponent, err := strconv.Atoi(number[i+1:])
+	return err != nil || max(exponent, -exponent)+i > maxDigits
 }
 
 // collect walks to the leaves: what stands above them only says that something below is wrong.
@@ -77,11 +124,15 @@ func collect(e *jsonschema.ValidationError, p *message.Printer, found *faults) {
 		return
 	}
 	path := slices.Concat([]string{"payload"}, e.InstanceLocation)
+	found.add(faultOf(path, e.ErrorKind.LocalizedString(p)))
+}
+
+func faultOf(path []string, what string) fault {
 	field := contract.CutText(strings.Join(path, "."), contract.MaxNameBytes)
-	*found = append(*found, fault{
+	return fault{
 		Code: contract.CodeInvalidPayload, Field: field, Pointer: contract.CutText(jsonPointer(path), contract.MaxNameBytes),
-		Detail: field + ": " + contract.CutText(e.ErrorKind.LocalizedString(p), contract.MaxMessageBytes),
-	})
+		Detail: field + ": " + contract.CutText(what, contract.MaxMessageBytes),
+	}
 }
 
 func jsonPointer(path []string) string {

@@ -36,8 +36,19 @@ type fault struct {
 // faults is every fault of a request at once, so that a caller need not find them one by one.
 type faults []fault
 
-// maxFaults bounds how many one answer lists.
-const maxFaults = 100
+// Limits of what one answer says is wrong. A batch answers for up to 1000 posts at once.
+const (
+	maxFaults      = 100
+	maxBatchFaults = 10      // of one of its posts
+	maxDetail      = 4 << 10 // of all faults in one sentence
+)
+
+// add takes one more, up to what an answer lists: a hostile body could else have us hold many times its size.
+func (f *faults) add(one fault) {
+	if len(*f) < maxFaults {
+		*f = append(*f, one)
+	}
+}
 
 func (f faults) Error() string {
 	lines := make([]string, 0, len(f))
@@ -55,6 +66,7 @@ type codeClass struct {
 
 var classes = map[contract.Code]codeClass{
 	contract.CodeUnauthorized: {fiber.StatusUnauthorized, "No entry without the token"},
+	contract.CodeForbidden:    {fiber.StatusForbidden, "Not for another site's page"},
 	contract.CodeNotFound:     {fiber.StatusNotFound, "There is no such thing"},
 	contract.CodeNotAllowed:   {fiber.StatusMethodNotAllowed, "The method is not allowed here"},
 	contract.CodeTimeout:      {fiber.StatusRequestTimeout, "The request took too long"},
@@ -106,9 +118,9 @@ func problemOf(err error) (p problem, ours bool) {
 // problem joins faults: those of one code keep it, those of several are an invalid request.
 func (f faults) problem() problem {
 	first := f[0]
-	p := problem{Code: first.Code, Field: first.Field, Detail: first.Detail, Errors: f[:min(len(f), maxFaults)]}
+	p := problem{Code: first.Code, Field: first.Field, Detail: first.Detail, Errors: f}
 	if len(f) > 1 {
-		p.Detail = f.Error()
+		p.Detail = contract.CutText(f.Error(), maxDetail)
 	}
 	if slices.ContainsFunc(f, func(other fault) bool { return other.Code != first.Code }) {
 		p.Code = contract.CodeInvalidRequest

@@ -42,14 +42,17 @@ func (s *Server) answered(c *fiber.Ctx) error {
 	return nil
 }
 
-// recovered runs the handlers; a panic is an error like any other.
+// recovered runs the handlers.
 func (s *Server) recovered(c *fiber.Ctx) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
+	defer caught(&err)
 	return c.Next()
+}
+
+// caught makes a panic an error like any other; it is deferred by whoever runs what a request asks for.
+func caught(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	}
 }
 
 // nameRequest gives the request its id: the client's, where it can be trusted to stand in a log, or a new
@@ -97,11 +100,16 @@ func (s *Server) logLine(c *fiber.Ctx, start time.Time) {
 	s.log.LogAttrs(c.Context(), slog.LevelInfo, "request", line...)
 }
 
-// guard asks for the token, where there is one. Hashes are compared, so that not even its length can be
+// guard asks for the token, where there is one; where there is none, it keeps other sites' pages out. Hashes are compared, so that not even its length can be
 // learned from the time that it takes.
 func (s *Server) guard(next fiber.Handler) fiber.Handler {
 	if !s.closed {
-		return next
+		return func(c *fiber.Ctx) error {
+			if err := s.foreign(c); err != nil {
+				return err
+			}
+			return next(c)
+		}
 	}
 	return func(c *fiber.Ctx) error {
 		scheme, token, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")

@@ -105,7 +105,7 @@ func TestPanicIsAnAnswer(t *testing.T) {
 	w := alone(t, func(o *Options) {
 		o.Log, o.Cron = slog.New(slog.NewJSONHandler(&log, nil)), brokenCron(func() { panic("a bug") })
 	})
-	res := w.raw("POST /jobs/schedule HTTP/1.1\r\nHost: x\r\nContent-Length: 21\r\n\r\n" + anySchedule + " ")
+	res := w.raw("POST /jobs/schedule HTTP/1.1\r\nHost: localhost\r\nContent-Length: 21\r\n\r\n" + anySchedule + " ")
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)

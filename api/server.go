@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +78,8 @@ type Server struct {
 	process  string        // begins every request id made here
 	requests atomic.Uint64 // counts them
 	listener net.Listener
+	own      []byte        // its address, as most clients name it
+	loopback bool          // it serves this machine alone
 	streams  chan struct{} // a place for each client that follows events
 	base     context.Context
 	cancel   context.CancelFunc
@@ -119,7 +120,8 @@ func New(o Options) (*Server, error) {
 		purging: make(chan struct{}, 1), purgeFor: o.Timeout,
 		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
-		listener: listener, streams: make(chan struct{}, o.MaxStreams),
+		listener: listener, own: []byte(listener.Addr().String()), loopback: isLoopback(listener.Addr()),
+		streams: make(chan struct{}, o.MaxStreams),
 	}
 	s.process = s.newID()[24:] + "-"
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -136,22 +138,12 @@ func New(o Options) (*Server, error) {
 		Concurrency:           maxConnections,
 		ReadTimeout:           readTimeout,
 		IdleTimeout:           idleTimeout,
+		WriteTimeout:          answerTimeout, // streams set a deadline of their own before each write
 	})
-	s.app.Server().HeaderReceived = boundAnswer
 	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
 	s.app.Use(s.around)
 	s.routes()
 	return s, nil
-}
-
-// boundAnswer gives every answer that ends a time to be written in. A write timeout for all would cut the
-// streams; they set a deadline before each write.
-func boundAnswer(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	path, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
-	if bytes.HasSuffix(path, []byte("/events")) || bytes.Contains(h.Peek(fiber.HeaderAccept), []byte(eventStream)) {
-		return fasthttp.RequestConfig{}
-	}
-	return fasthttp.RequestConfig{WriteTimeout: answerTimeout}
 }
 
 // knownMethods answers a method that Fiber has never heard of, which it would do in plain text.

@@ -183,16 +183,22 @@ func (s *Server) submitOne(ctx context.Context, from submission, raw []byte, ind
 		p.RequestID = requestID
 		return batchItem{Index: index, Status: p.Status, Error: &p}
 	}
-	r, err := s.submit(ctx, from, raw)
+	r, err := s.submitCaught(ctx, from, raw)
 	if err == nil {
 		return batchItem{Index: index, Status: fiber.StatusAccepted, JobID: r.JobID, State: r.State}
 	}
 	p, ours := problemOf(err)
-	p.RequestID = requestID
+	p.RequestID, p.Errors = requestID, p.Errors[:min(len(p.Errors), maxBatchFaults)]
 	if ours {
 		s.log.Error("post of a batch went wrong", "requestId", requestID, "index", index, "error", err)
 	}
 	return batchItem{Index: index, Status: p.Status, Error: &p}
+}
+
+// submitCaught is submit outside the request's own goroutine, where a panic would end the program.
+func (s *Server) submitCaught(ctx context.Context, from submission, raw []byte) (r receipt, err error) {
+	defer caught(&err)
+	return s.submit(ctx, from, raw)
 }
 
 // batchAnswer counts. Where nothing at all could be recorded, the whole batch is unavailable.

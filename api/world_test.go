@@ -203,6 +203,9 @@ func (w *world) do(method, path, body string, headers ...header) answer {
 	}
 	for _, h := range headers {
 		req.Header.Set(h.name, h.value)
+		if h.name == "Host" {
+			req.Host = h.value
+		}
 	}
 	res, err := w.http.RoundTrip(req)
 	if err != nil {

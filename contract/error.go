@@ -30,6 +30,7 @@ const (
 	CodeUnknownType    Code = "unknown_type"    // the queue has no such job type
 	CodeInvalidPayload Code = "invalid_payload" // the type's JSON Schema refuses the payload
 	CodeUnauthorized   Code = "unauthorized"    // the token is missing or wrong
+	CodeForbidden      Code = "forbidden"       // a browser asks on behalf of another site, and no token is asked for
 	CodeNotJSON        Code = "not_json"        // the body's Content-Type is not application/json
 	CodeNotFound       Code = "not_found"       // no such job, schedule or path
 	CodeNotAllowed     Code = "not_allowed"     // the path exists, the method does not
