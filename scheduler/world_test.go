@@ -43,8 +43,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: clockwork.NewFakeClockAt(began()), nats: testenv.NATS(t), faults: sqslocal.NewFaults(1)}
 	srv := testenv.SQS(t, sqslocal.Options{Faults: w.faults})
 	w.sqs = testenv.QueueClient(t, srv)
+	older := map[string]string{"MaximumMessageSize": "262144"} // the most that they could have for years
 	w.config = contract.Config{Queues: []contract.Queue{{
-		Name: "q", URL: testenv.Queue(t, srv, "q", nil), DeadLetter: testenv.Queue(t, srv, "q-dead", nil),
+		Name: "q", URL: testenv.Queue(t, srv, "q", older), DeadLetter: testenv.Queue(t, srv, "q-dead", nil),
 		DefaultType: "probe", Retention: contract.DefaultRetention,
 	}}}
 	for name, b := range map[string]**stream.Bucket{
