@@ -126,6 +126,17 @@ func (p ports) Publish(ctx context.Context, e contract.Event) (uint64, error) {
 	return p.w.nats.Publish(ctx, e)
 }
 
+func (p ports) PublishOnce(ctx context.Context, e contract.Event) (uint64, bool, error) {
+	if err := p.cut.write(); err != nil {
+		return 0, false, err
+	}
+	return p.w.nats.PublishOnce(ctx, e)
+}
+
+func (p ports) Event(ctx context.Context, seq uint64) (stream.Stored, error) {
+	return p.w.nats.Event(ctx, seq)
+}
+
 func (p ports) Send(ctx context.Context, url string, m queue.Message) error {
 	if err := p.cut.write(); err != nil {
 		return err
