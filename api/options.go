@@ -62,6 +62,7 @@ type Signals interface {
 // Dispatcher makes and ends runs; *dispatch.Dispatcher is one, and its comments are the contract.
 type Dispatcher interface {
 	Submit(ctx context.Context, t contract.Task) (contract.State, error)
+	SubmitKeyed(ctx context.Context, t contract.Task) (contract.State, error)
 	Successor(ctx context.Context, t contract.Task, source contract.TaskSource, notBefore contract.Time) (contract.Task, error)
 	Cancel(ctx context.Context, t contract.Task, ended func(run int) bool) (dispatch.Cancelled, error)
 	CancelUnclaimed(ctx context.Context, t contract.Task) (bool, error)

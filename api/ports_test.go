@@ -53,6 +53,10 @@ func (blank) Submit(context.Context, contract.Task) (contract.State, error) {
 	return contract.StateQueued, nil
 }
 
+func (blank) SubmitKeyed(context.Context, contract.Task) (contract.State, error) {
+	return contract.StateQueued, nil
+}
+
 func (blank) Successor(_ context.Context, t contract.Task, _ contract.TaskSource, _ contract.Time) (contract.Task, error) {
 	return t, nil
 }
@@ -112,6 +116,10 @@ func (away) Since(context.Context, time.Time) (uint64, error) { return 0, stream
 func (away) Ready(context.Context) error { return stream.ErrUnavailable }
 
 func (away) Submit(context.Context, contract.Task) (contract.State, error) {
+	return "", stream.ErrUnavailable
+}
+
+func (away) SubmitKeyed(context.Context, contract.Task) (contract.State, error) {
 	return "", stream.ErrUnavailable
 }
 

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tallyman/contract"
 )
@@ -39,9 +41,17 @@ func readWork(f *form) post {
 	if !ok {
 		payload = json.RawMessage("{}")
 	}
+	if at := bytes.IndexFunc(payload, untaken); at >= 0 {
+		c, _ := utf8.DecodeRune(payload[at:])
+		f.fail(contract.CodeInvalidValue, "payload", `has the character %U at byte %d, which no message of SQS may hold; write it as \u%04x`, c, at, c)
+	}
 	p.payload = payload
 	return p
 }
+
+// untaken are the two characters that JSON allows and SQS does not take; a job with one could never be sent. All other
+// texts of a task are plain ASCII.
+func untaken(c rune) bool { return c == 0xFFFE || c == 0xFFFF }
 
 // settle fills in the queue and the type, and holds the payload to the type's schema.
 func (s *Server) settle(p *post) error {

@@ -8,6 +8,35 @@ import (
 	"tallyman/contract"
 )
 
+// Two characters that JSON allows would make a message that SQS takes from nobody; written as JSON escapes them they pass.
+func TestAPayloadThatSQSDoesNotTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for body, detail := range map[string]string{
+		"{\"payload\":\"a\uffff\"}":      `payload has the character U+FFFF at byte 2, which no message of SQS may hold; write it as \uffff`,
+		"{\"payload\":[{\"\ufffe\":1}]}": `payload has the character U+FFFE at byte 3, which no message of SQS may hold; write it as \ufffe`,
+		"{\"tags\":[\"\uffff\"]}":        "tags[0] must be 1 to 64 printable ASCII characters without spaces",
+	} {
+		if p := w.do("POST", "/jobs", body).want(400).problem(); p.Code != contract.CodeInvalidValue || p.Detail != detail {
+			t.Errorf("%q: %+v", body, p)
+		}
+	}
+	p := w.do("POST", "/jobs/schedule", "{\"syntax\":\"* * * * *\",\"payload\":\"\uffff\"}").want(400).problem()
+	if p.Field != "payload" {
+		t.Errorf("a schedule: %+v", p)
+	}
+	var r batchResult
+	w.do("POST", "/jobs/batch", "[{\"payload\":\"\uffff\"},{}]").want(200).into(&r)
+	if r.Refused != 1 || r.Results[0].Status != 400 || r.Results[0].Error.Field != "payload" {
+		t.Errorf("a batch: %+v", r)
+	}
+	w.submit(`{"payload":"\uffff\ufffe"}`, contract.StateQueued)
+	w.submit("{\"payload\":\"\ufffd\U0001ffff\"}", contract.StateQueued)
+	if got := w.messages(); len(got) != 3 {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
 func TestBadPosts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

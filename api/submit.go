@@ -1,11 +1,9 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"regexp"
-	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -69,8 +67,8 @@ func (s *Server) given(c *fiber.Ctx, r receipt) error {
 	return c.Status(fiber.StatusAccepted).JSON(r)
 }
 
-// submit makes the job that body asks for. With a key it may exist: unless the ledger holds its first run
-// as accepted still, it is answered with its state and nothing is sent.
+// submit makes the job that body asks for. With a key it may exist: unless the ledger holds its first run as
+// accepted still, it is answered with its state and nothing is sent. What the ledger does not know, the claims may.
 func (s *Server) submit(ctx context.Context, from submission, body []byte) (receipt, error) {
 	p, err := readPost(body)
 	if err != nil {
@@ -85,8 +83,12 @@ func (s *Server) submit(ctx context.Context, from submission, body []byte) (rece
 	}
 	t := p.task(contract.KeyID(from.submitter, from.key), from.submitter, s.now())
 	job, err := s.ledger.job(ctx, t.JobID)
-	if errors.Is(err, stream.ErrNotFound) {
-		return s.dispatched(ctx, t)
+	if errors.Is(err, stream.ErrNotFound) { // not yet, or no more
+		state, err := s.dispatch.SubmitKeyed(ctx, t)
+		if errors.Is(err, dispatch.ErrOtherWork) {
+			err = otherWork(t.JobID)
+		}
+		return receipt{JobID: t.JobID, State: state}, err
 	}
 	if err != nil {
 		return receipt{}, err
@@ -114,12 +116,14 @@ func (s *Server) again(ctx context.Context, job *contract.Job, t contract.Task) 
 		return t, nil // it has aged out; the job's state is all that is left
 	case err != nil:
 		return t, err
-	case first.Queue != t.Queue || first.Type != t.Type || !bytes.Equal(first.Payload, t.Payload) ||
-		first.TimeoutSeconds != t.TimeoutSeconds || !slices.Equal(first.Tags, t.Tags):
-		return t, contract.Errorf(contract.CodeConflict, headerKey,
-			"this key has made job %s, which is other work; choose another key", t.JobID)
+	case !dispatch.SameWork(&first, &t):
+		return t, otherWork(t.JobID)
 	}
 	return first, nil
+}
+
+func otherWork(jobID string) error {
+	return contract.Errorf(contract.CodeConflict, headerKey, "this key has made job %s, which is other work; choose another key", jobID)
 }
 
 // batchItem is what became of one post of a batch.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -132,6 +133,68 @@ func TestIdempotencyKeyOfAccepted(t *testing.T) {
 	}
 	if len(got) == 0 {
 		t.Error("nothing was sent")
+	}
+}
+
+// Claims are kept for longer than the documents of finished jobs: a key that comes back in between is the same job still.
+func TestIdempotencyKeyOfAJobWhoseDocumentIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key := header{"Idempotency-Key", "old"}
+	id := contract.KeyID("api", "old")
+	stone := contract.RunRecord{Tombstone: true, Outcome: contract.OutcomeCancelled, At: contract.At(time.Now())}
+	b, err := stone.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.claims.Create(t.Context(), contract.RunKey("default", id, 1), b); err != nil {
+		t.Fatal(err)
+	}
+	var r receipt
+	w.do("POST", "/jobs", "{}", key).want(202).into(&r)
+	if r.JobID != id || r.State != contract.StateCancelled {
+		t.Errorf("%+v", r)
+	}
+	if got := w.messages(); len(got) > 0 {
+		t.Errorf("sent %+v", got)
+	}
+	if i, err := w.stream.Info(t.Context()); err != nil || i.Last > 0 {
+		t.Errorf("%d events, %v", i.Last, err)
+	}
+}
+
+// The ledger hears of a job a moment after its 202. A key that is used again meanwhile must not send other work.
+func TestIdempotencyKeyWhileTheLedgerIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newServer(t)
+	books := newBookkeeper(w.stream, w.bucket(contract.BucketJobs))
+	w.run(func(ctx context.Context) error {
+		if err := books.put(ctx, contract.KeyStats, contract.Stats{}); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	})
+	key := header{"Idempotency-Key", "k"}
+	w.do("POST", "/jobs", `{"payload":1}`, key).want(202)
+	for _, body := range []string{`{"payload":2}`, `{"payload":1,"queue":"media"}`, `{"payload":1,"tags":["a"]}`} {
+		if p := w.do("POST", "/jobs", body, key).want(409).problem(); p.Code != contract.CodeConflict || p.Field != headerKey {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+	w.do("POST", "/jobs", `{"payload":1}`, key).want(202)
+	w.do("POST", "/jobs/batch", `[{"payload":3},{"payload":4}]`, key).want(200)
+	var r batchResult
+	w.do("POST", "/jobs/batch", `[{"payload":3},{"payload":5}]`, key).want(200).into(&r)
+	if r.Accepted != 1 || r.Results[1].Status != 409 {
+		t.Errorf("a batch: %+v", r)
+	}
+	sent := make(map[string]int)
+	for _, m := range w.messages() {
+		sent[m.Queue+" "+string(m.Payload)]++
+	}
+	if diff := cmp.Diff(map[string]int{"default 1": 2, "default 3": 2, "default 4": 1}, sent); diff != "" {
+		t.Errorf("sent (-want +got):\n%s", diff)
 	}
 }
 

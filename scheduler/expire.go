@@ -60,7 +60,7 @@ func (r *relay) end(ctx context.Context, it *contract.AttentionItem) error {
 	}
 	err = r.dispatch.Fail(ctx, contract.Task{
 		JobID: it.JobID, Run: it.Run, Queue: it.Queue, Type: it.Type, SubmittedAt: submitted,
-	}, contract.Expired)
+	}, contract.Expired, "")
 	if err != nil {
 		return fmt.Errorf("expire run %d of job %s: %w", it.Run, it.JobID, err)
 	}

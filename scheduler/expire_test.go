@@ -153,7 +153,7 @@ func TestARunThatCannotBeEndedKeepsNoOtherFromIt(t *testing.T) {
 	}
 	w.attention(nil, list(w.item(strange, w.submitted(strange)), w.item(plain, w.submitted(plain))))
 	w.clock.Advance(time.Duration(contract.DefaultRetention) + DefaultExpireAfter + time.Second)
-	if err := r.round(t.Context()); contract.CodeOf(err) != contract.CodeUnknownVersion {
+	if err := r.round(t.Context()); contract.CodeOf(err) != contract.CodeInternal {
 		t.Errorf("error %v", err)
 	}
 	if rec := w.runRecord(plain); rec != "failed Expired" {

@@ -53,7 +53,7 @@ type Events interface {
 type Dispatcher interface {
 	Submit(ctx context.Context, t contract.Task) (contract.State, error)
 	Resend(ctx context.Context, t contract.Task) error
-	Fail(ctx context.Context, t contract.Task, reason contract.Reason) error
+	Fail(ctx context.Context, t contract.Task, reason contract.Reason, message string) error
 	Successor(ctx context.Context, t contract.Task, source contract.TaskSource, notBefore contract.Time) (contract.Task, error)
 }
 

@@ -155,7 +155,23 @@ func (r *relay) resend(ctx context.Context, it *contract.AttentionItem) error {
 	case t.NotBefore.Sub(r.clock.Now()) > contract.MaxDelaySeconds*time.Second:
 		return errEarly
 	}
-	return r.dispatch.Resend(ctx, t)
+	err = r.dispatch.Resend(ctx, t)
+	if refusal, is := errors.AsType[*queue.Refusal](err); is {
+		return r.refused(ctx, t, refusal)
+	}
+	return err
+}
+
+// errEnded: the run is over, and the ledger is about to hear it.
+var errEnded = errors.New("ended, since SQS does not take its task")
+
+// refused ends a run whose task SQS takes from nobody: it would be tried for ever, and its place in the document of
+// what needs attention would be another's. Where a unit owns the run, which an earlier copy led to, it goes on.
+func (r *relay) refused(ctx context.Context, t contract.Task, refusal *queue.Refusal) error {
+	if err := r.dispatch.Fail(ctx, t, contract.ClaimError, refusal.Error()); err != nil {
+		return err
+	}
+	return errEnded
 }
 
 // remember keeps how a sending went, and gives the error where NATS or SQS is to blame.
@@ -168,6 +184,9 @@ func (r *relay) remember(h help, err error) error {
 		p.hopeless = false
 		p.lengthen(now, h.wait)
 		log.Info("sent again")
+	case errors.Is(err, errEnded):
+		p.lengthen(now, h.wait)
+		log.Warn("a run whose task SQS does not take has ended")
 	case errors.Is(err, errEarly), errors.Is(err, errAway):
 		p.next = now.Add(waitAfter)
 	case refused || errors.Is(err, stream.ErrNotFound):

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -242,6 +243,66 @@ func TestARelayGoesOnWhereItWasCutOff(t *testing.T) {
 			}
 		}
 		if said := w.said(); said != "submitted, queued" {
+			t.Errorf("after %d writes: %s", writes, said)
+		}
+	}
+}
+
+// What SQS takes from nobody ends at once, in SQS's words; it was tried for ever, in the place of others.
+func TestATaskThatSQSRefusesEndsItsRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	o := w.options(nil)
+	r := newRelay(&o)
+	strange, large, owned, fine := w.task("strange"), w.task("large"), w.task("owned"), w.task("fine")
+	strange.Payload = []byte("\"\uffff\"")
+	large.Payload, large.Foreign, large.Source = make([]byte, 250<<10), true, contract.FromRequeue // a third more in base64
+	owned.Payload = strange.Payload
+	w.putRun(owned, contract.RunRecord{Owner: "unit"})
+	w.attention(list(w.item(strange, w.submitted(strange)), w.item(large, w.submitted(large)),
+		w.item(owned, w.submitted(owned)), w.item(fine, w.submitted(fine))), nil)
+	for range 3 { // the ledger stands still
+		w.clock.Advance(time.Minute)
+		if got := w.relayed(r); len(got) > 1 || len(got) == 1 && got[0].JobID != fine.JobID {
+			t.Fatalf("sent %v", got)
+		}
+	}
+	for task, want := range map[*contract.Task]string{
+		&strange: "failed ClaimError", &large: "failed ClaimError", &owned: "unit", &fine: "none",
+	} {
+		if rec := w.runRecord(*task); rec != want {
+			t.Errorf("%s: record %s, want %s", task.JobID, rec, want)
+		}
+	}
+	why := make(map[string]string)
+	for _, e := range w.events() {
+		if e.Kind == contract.Failed {
+			why[e.JobID] = e.Message
+		}
+	}
+	if len(why) != 2 || !strings.Contains(why[strange.JobID], "InvalidMessageContents: Invalid characters") ||
+		!strings.Contains(why[large.JobID], "InvalidParameterValue: One or more parameters are invalid. Reason: Message must be shorter than 262144 bytes") {
+		t.Errorf("said why: %q", why)
+	}
+}
+
+// The tombstone first, then the word; whoever is cut off between them is followed by one who says it.
+func TestAnEndOfARefusedTaskGoesOnWhereItWasCutOff(t *testing.T) {
+	t.Parallel()
+	for writes := range 4 { // the sending, the tombstone, the word
+		w := newWorld(t)
+		task := w.task("a")
+		task.Payload = []byte("\"\uffff\"")
+		w.attention(list(w.item(task, w.submitted(task))), nil)
+		w.clock.Advance(time.Minute)
+		o, cutOff := w.options(nil), w.options(&cut{left: writes})
+		if err := newRelay(&cutOff).round(t.Context()); (err == nil) != (writes == 3) {
+			t.Fatalf("after %d writes: %v", writes, err)
+		}
+		if err := newRelay(&o).round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if said := w.said(); said != "submitted, failed ClaimError" {
 			t.Errorf("after %d writes: %s", writes, said)
 		}
 	}

@@ -76,7 +76,7 @@ func (s *sweep) sweepQueue(ctx context.Context, q *contract.Queue) error {
 func (s *sweep) bury(ctx context.Context, q *contract.Queue, m *queue.Received) error {
 	t, err := taskOf(q, m)
 	if err == nil {
-		err = s.dispatch.Fail(ctx, t, contract.ClaimError)
+		err = s.dispatch.Fail(ctx, t, contract.ClaimError, "")
 	}
 	if _, ours := errors.AsType[*contract.Error](err); ours {
 		s.log.Debug("a dead letter is left", "queue", q.Name, "messageId", m.MessageID, "error", err)

@@ -43,8 +43,9 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, clock: clockwork.NewFakeClockAt(began()), nats: testenv.NATS(t), faults: sqslocal.NewFaults(1)}
 	srv := testenv.SQS(t, sqslocal.Options{Faults: w.faults})
 	w.sqs = testenv.QueueClient(t, srv)
+	older := map[string]string{"MaximumMessageSize": "262144"} // the most that they could have for years
 	w.config = contract.Config{Queues: []contract.Queue{{
-		Name: "q", URL: testenv.Queue(t, srv, "q", nil), DeadLetter: testenv.Queue(t, srv, "q-dead", nil),
+		Name: "q", URL: testenv.Queue(t, srv, "q", older), DeadLetter: testenv.Queue(t, srv, "q-dead", nil),
 		DefaultType: "probe", Retention: contract.DefaultRetention,
 	}}}
 	for name, b := range map[string]**stream.Bucket{
@@ -123,6 +124,17 @@ func (p ports) Publish(ctx context.Context, e contract.Event) (uint64, error) {
 		return 0, err
 	}
 	return p.w.nats.Publish(ctx, e)
+}
+
+func (p ports) PublishOnce(ctx context.Context, e contract.Event) (uint64, bool, error) {
+	if err := p.cut.write(); err != nil {
+		return 0, false, err
+	}
+	return p.w.nats.PublishOnce(ctx, e)
+}
+
+func (p ports) Event(ctx context.Context, seq uint64) (stream.Stored, error) {
+	return p.w.nats.Event(ctx, seq)
 }
 
 func (p ports) Send(ctx context.Context, url string, m queue.Message) error {

@@ -59,7 +59,22 @@ var endedRows = [...]row{
 	failed(contract.StartError, "a container of its pods could not be started", "Mend the image or the queue's configuration"),
 	failed(contract.Deleted, "somebody deleted its pod or its Kubernetes Job", "See who: the cluster's audit log knows"),
 	failed(contract.Lost, "it is gone and nobody can say why", "See whether its node, or its Kubernetes Job, went away"),
-	failed(contract.ClaimError, "no pod could claim it, time after time", "See the messages of the attempts; its message went to the dead-letter queue"),
+	{
+		name:  "failed-claim-error",
+		holds: func(f *Facts) bool { return f.Job.State == contract.StateFailed && f.Job.Reason == contract.ClaimError },
+		says: func(f *Facts) string {
+			if neverQueued(f) {
+				return f.failedBecause("because its task could not be put on the queue")
+			}
+			return f.failedBecause("because no pod could claim it, time after time")
+		},
+		next: func(f *Facts) []string {
+			if neverQueued(f) {
+				return []string{"Submit what SQS takes: a smaller payload, a strange character written as \\uffff; where the queue's MaximumMessageSize is too low, raise it and run the job again: `tallyman requeue " + f.Job.JobID + "`."}
+			}
+			return runAgain("See the messages of the attempts; its message went to the dead-letter queue")(f)
+		},
+	},
 	failed(contract.Expired, "it waited longer than its queue keeps messages", "See why nothing took it: `max`, a pause, nodes"),
 	{
 		name:  "failed",
@@ -78,6 +93,10 @@ func failed(reason contract.Reason, why, mend string) row {
 		next:  runAgain(mend),
 	}
 }
+
+// neverQueued tells a task that SQS refused from one that waited in vain. That SQS had it may have been lost on its
+// way to the books, but then nobody said why the run failed.
+func neverQueued(f *Facts) bool { return f.run().QueuedAt.IsZero() && f.Message != "" }
 
 func runAgain(mend string) func(*Facts) []string {
 	return func(f *Facts) []string {

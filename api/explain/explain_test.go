@@ -89,6 +89,12 @@ func ended(s contract.State, r contract.Reason) change {
 	}
 }
 
+// refused is a task that SQS never took.
+func refused(f *Facts) {
+	f.Job.Runs[0].QueuedAt, f.Job.Runs[0].Attempts, f.Attempts = contract.Time{}, nil, nil
+	f.Message = "SQS does not take the message: InvalidMessageContents: Invalid characters found"
+}
+
 // follows lets another run begin in a while.
 func follows(source contract.TaskSource, in time.Duration) change {
 	return func(f *Facts) {
@@ -230,6 +236,7 @@ var situations = []struct {
 	{"failed-deleted", []change{ended(contract.StateFailed, contract.Deleted)}, "The job failed 2m ago because somebody deleted", "audit log"},
 	{"failed-lost", []change{ended(contract.StateFailed, contract.Lost)}, "The job failed 2m ago because it is gone", "node"},
 	{"failed-claim-error", []change{ended(contract.StateFailed, contract.ClaimError)}, "The job failed 2m ago because no pod could claim it", "dead-letter"},
+	{"failed-claim-error", []change{ended(contract.StateFailed, contract.ClaimError), refused}, "The job failed 2m ago, before its first attempt, because its task could not be put on the queue: SQS does not take the message", "MaximumMessageSize"},
 	{"failed-expired", []change{ended(contract.StateFailed, contract.Expired)}, "The job failed 2m ago because it waited longer", "max"},
 	{"failed", []change{ended(contract.StateFailed, contract.Unknown)}, "The job failed 2m ago for a reason that nobody knows: the disk was full.", "events"},
 	{"unknown", []change{state("new")}, "The job is new.", ""},

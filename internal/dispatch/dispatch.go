@@ -15,6 +15,10 @@ import (
 type Events interface {
 	// Publish returns once the event is stored. stream.ErrUnavailable: it may or may not be; say it again.
 	Publish(ctx context.Context, e contract.Event) (seq uint64, err error)
+	// PublishOnce tells beside it whether an event of this id was stored before, which is then the one at seq.
+	PublishOnce(ctx context.Context, e contract.Event) (seq uint64, had bool, err error)
+	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
+	Event(ctx context.Context, seq uint64) (stream.Stored, error)
 }
 
 // Sender puts messages on SQS; *queue.Client is one.
@@ -103,6 +107,11 @@ func New(o Options) (*Dispatcher, error) {
 
 // say publishes a fact of a whole run.
 func (d *Dispatcher) say(ctx context.Context, kind contract.Kind, t *contract.Task, at contract.Time, body []byte) error {
+	_, err := d.events.Publish(ctx, d.fact(kind, t, at, body))
+	return err
+}
+
+func (d *Dispatcher) fact(kind contract.Kind, t *contract.Task, at contract.Time, body []byte) contract.Event {
 	e := contract.Event{
 		Kind: kind, Source: d.source, Time: at, Queue: t.Queue, Type: t.Type, JobID: t.JobID, Run: t.Run,
 		SubmittedAt: t.SubmittedAt, Task: body,
@@ -110,8 +119,7 @@ func (d *Dispatcher) say(ctx context.Context, kind contract.Kind, t *contract.Ta
 	if kind == contract.CancelledKind {
 		e.Reason = contract.Cancelled
 	}
-	_, err := d.events.Publish(ctx, e)
-	return err
+	return e
 }
 
 func (d *Dispatcher) at() contract.Time { return contract.At(d.now()) }

@@ -4,6 +4,7 @@
 //
 //	dispatch.go   the ports, the options, New
 //	submit.go     a run: `submitted`, the task to SQS, `queued`; and the task once more
+//	keyed.go      a run that may exist already, though the ledger does not know it
 //	successor.go  run+1: `next` in the run record, set or followed
 //	cancel.go     a tombstone for a run nobody owns; a request to the unit that owns it, or none
 //	fail.go       a tombstone for a run that no processor could take

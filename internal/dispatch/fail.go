@@ -9,8 +9,9 @@ import (
 // Fail ends t's run that nobody owns, or finds out that somebody does: the tombstone, if the run has no
 // record yet, then the word for what stands in it. A foreign run's `submitted` comes first, since its
 // message may never have met a processor. Where a unit owns the run there is nothing to say. So whoever
-// was cut off calls it again, to the same end.
-func (d *Dispatcher) Fail(ctx context.Context, t contract.Task, reason contract.Reason) error {
+// was cut off calls it again, to the same end. The message, "" for none, tells people why; no record keeps it, so it is
+// said only where the record has the same reason.
+func (d *Dispatcher) Fail(ctx context.Context, t contract.Task, reason contract.Reason, message string) error {
 	if t.Source == contract.FromForeign {
 		body, err := t.Encode()
 		if err != nil {
@@ -24,9 +25,12 @@ func (d *Dispatcher) Fail(ctx context.Context, t contract.Task, reason contract.
 	if err != nil || !r.Tombstone || r.Outcome == contract.OutcomeNone {
 		return err // a tombstone without an outcome is of a run that ended before its record aged out
 	}
+	if r.Outcome != contract.OutcomeFailed || r.Reason != reason {
+		message = ""
+	}
 	_, err = d.events.Publish(ctx, contract.Event{
 		Kind: r.Outcome.Kind(), Source: d.source, Time: r.At, Queue: t.Queue, Type: t.Type, JobID: t.JobID,
-		Run: t.Run, SubmittedAt: t.SubmittedAt, Reason: reasonOf(r),
+		Run: t.Run, SubmittedAt: t.SubmittedAt, Reason: reasonOf(r), Message: message,
 	})
 	return err
 }

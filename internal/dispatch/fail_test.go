@@ -112,7 +112,7 @@ func TestFailSaysWhatTheRunRecordHolds(t *testing.T) {
 				}
 			}
 			for range 2 { // a repeat is harmless
-				if err := failing(t, s, claims).Fail(t.Context(), task, contract.ClaimError); err != nil {
+				if err := failing(t, s, claims).Fail(t.Context(), task, contract.ClaimError, ""); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -133,10 +133,10 @@ func TestFailOfAForeignRunGoesOnWhereItWasCutOff(t *testing.T) {
 		}
 		task := contract.ForeignTask("q", "probe", "message", []byte("any bytes"), contract.At(time.Now()))
 		c := &cut{Events: s, Claims: claims, left: writes}
-		if err := failing(t, c, c).Fail(t.Context(), task, contract.ClaimError); !errors.Is(err, errCut) {
+		if err := failing(t, c, c).Fail(t.Context(), task, contract.ClaimError, ""); !errors.Is(err, errCut) {
 			t.Fatalf("after %d writes: %v", writes, err)
 		}
-		if err := failing(t, s, claims).Fail(t.Context(), task, contract.ClaimError); err != nil {
+		if err := failing(t, s, claims).Fail(t.Context(), task, contract.ClaimError, ""); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff([]string{"submitted ", "failed ClaimError"}, said(t, s)); diff != "" {

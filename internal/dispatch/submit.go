@@ -31,11 +31,16 @@ func (d *Dispatcher) Submit(ctx context.Context, t contract.Task) (contract.Stat
 	if err := d.say(ctx, contract.Submitted, &t, at, body); err != nil {
 		return "", err
 	}
-	if err := d.send(ctx, &t, message); err != nil {
-		d.log.Info("not sent, the relay will send it again", "jobId", t.JobID, "run", t.Run, "error", err)
-		return contract.StateAccepted, nil
+	return d.sent(ctx, &t, message), nil
+}
+
+// sent gives the state of a run that exists, after trying to send its task.
+func (d *Dispatcher) sent(ctx context.Context, t *contract.Task, m queue.Message) contract.State {
+	if err := d.send(ctx, t, m); err != nil {
+		d.log.Info("not sent, the relay will see to it", "jobId", t.JobID, "run", t.Run, "error", err)
+		return contract.StateAccepted
 	}
-	return contract.StateQueued, nil
+	return contract.StateQueued
 }
 
 // Resend sends the task of a run that exists once more, and says `queued`. The claim drops a second copy.

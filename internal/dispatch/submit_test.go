@@ -60,7 +60,7 @@ func TestSubmitAgainIsTheSameFact(t *testing.T) {
 }
 
 // silent is a stream that is away.
-type silent struct{}
+type silent struct{ Events }
 
 func (silent) Publish(context.Context, contract.Event) (uint64, error) {
 	return 0, stream.ErrUnavailable

@@ -22,7 +22,17 @@ var (
 	ErrUnavailable = errors.New("SQS is unavailable")
 	// ErrNoQueue: there is no queue at this URL; somebody has to make it or mend the configuration.
 	ErrNoQueue = errors.New("no such queue")
+	// ErrRefused: SQS does not take this message, whoever sends it and however often. What a right, a key of KMS, a
+	// missing queue or a busy SQS keeps from being sent is not refused: somebody can mend that.
+	ErrRefused = errors.New("SQS does not take the message")
 )
+
+// Refusal is an ErrRefused in SQS's words.
+type Refusal struct{ Code, Message string }
+
+func (r *Refusal) Error() string { return fmt.Sprintf("%v: %s: %s", ErrRefused, r.Code, r.Message) }
+
+func (r *Refusal) Unwrap() error { return ErrRefused }
 
 // Options say which SQS to speak to. All of them may be empty: the SDK's own chain then decides, which
 // on AWS is the pod's identity.

@@ -143,6 +143,61 @@ func TestEachMessageOfABatchHasItsOwnAnswer(t *testing.T) {
 	}
 }
 
+func TestWhatSQSDoesNotTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	srv := testenv.SQS(t, sqslocal.Options{})
+	c := open(t, srv.URL())
+	q := testenv.Queue(t, srv, "q", map[string]string{"MaximumMessageSize": "1024"})
+	errs := c.SendAll(t.Context(), q, []queue.Message{
+		{Body: []byte("\uffff")}, {Body: []byte(strings.Repeat("x", 1025))}, {Body: []byte("fine")}, {Body: []byte("late"), Delay: time.Hour},
+	})
+	for i, code := range []string{"InvalidMessageContents", "InvalidParameterValue"} {
+		refusal, is := errors.AsType[*queue.Refusal](errs[i])
+		if !is || !errors.Is(errs[i], queue.ErrRefused) || refusal.Code != code || refusal.Message == "" {
+			t.Errorf("%s: %v", code, errs[i])
+		}
+	}
+	if errs[2] != nil {
+		t.Error(errs[2])
+	}
+	if errs[3] == nil || errors.Is(errs[3], queue.ErrRefused) {
+		t.Errorf("a delay is no fault of the message: %v", errs[3])
+	}
+}
+
+// What somebody can mend is tried again: it must not end a job.
+func TestWhatCanBeMendedIsNotRefused(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]struct {
+		status int
+		body   string
+	}{
+		"no right, the call":  {403, `{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"no identity-based policy allows it"}`},
+		"no key, the call":    {400, `{"__type":"com.amazonaws.sqs#KmsDisabled","message":"the key is disabled"}`},
+		"too busy, the call":  {403, `{"__type":"com.amazonaws.sqs#RequestThrottled","message":"slow down"}`},
+		"too long, the call":  {400, `{"__type":"com.amazonaws.sqs#BatchRequestTooLong","message":"Batch requests cannot be longer"}`},
+		"no queue, the call":  {400, `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}`},
+		"no right, the entry": {200, `{"Failed":[{"Id":"0","Code":"AccessDenied","Message":"Access is denied","SenderFault":true}]}`},
+		"no key, the entry":   {200, `{"Failed":[{"Id":"0","Code":"KMS.AccessDeniedException","Message":"denied","SenderFault":true}]}`},
+		"too busy, the entry": {200, `{"Failed":[{"Id":"0","Code":"RequestThrottled","Message":"slow down","SenderFault":true}]}`},
+		"its own fault":       {200, `{"Failed":[{"Id":"0","Code":"InvalidMessageContents","Message":"?","SenderFault":false}]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+				w.WriteHeader(answer.status)
+				io.WriteString(w, answer.body)
+			}))
+			t.Cleanup(srv.Close)
+			err := open(t, srv.URL).Send(t.Context(), srv.URL+"/000000000000/q", queue.Message{Body: []byte("x")})
+			if err == nil || errors.Is(err, queue.ErrRefused) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func TestAwayIsUnavailable(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32

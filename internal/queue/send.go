@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,11 +207,22 @@ func (b *batcher) answers(n int, out *sqs.SendMessageBatchOutput, err error) []e
 			continue
 		}
 		refusal := fmt.Errorf("%s: %s", aws.ToString(bad.Code), aws.ToString(bad.Message))
-		if bad.SenderFault {
+		switch {
+		case bad.SenderFault && ofTheMessage(aws.ToString(bad.Code), aws.ToString(bad.Message)):
+			errs[i] = fmt.Errorf("send to %s: %w", b.url, &Refusal{aws.ToString(bad.Code), aws.ToString(bad.Message)})
+		case bad.SenderFault:
 			errs[i] = fmt.Errorf("send to %s: %w", b.url, refusal)
-		} else {
+		default:
 			errs[i] = wrap(refusal, "send to", b.url)
 		}
 	}
 	return errs
+}
+
+// ofTheMessage tells whether a refusal of a batch's entry is about what the message is: its characters, or its size.
+// The sender's fault is a missing right as well, and of one code SQS says both a size and a delay, so its words
+// must tell; what they do not tell is tried again.
+func ofTheMessage(code, words string) bool {
+	return code == "InvalidMessageContents" ||
+		code == "InvalidParameterValue" && strings.Contains(words, "Message must be shorter than")
 }

@@ -52,6 +52,7 @@ var elasticMQDiffers = map[string]string{
 
 	// Batches.
 	"an entry larger than the queue's messages fails alone": "has no MaximumMessageSize",
+	"an entry of characters outside of XML fails alone":     "InvalidAttributeValue in place of InvalidMessageContents",
 	"an empty batch is EmptyBatchRequest":                   "accepts it",
 	"an illegal id is InvalidBatchEntryId":                  "accepts it",
 	"a batch over 1 MiB is BatchRequestTooLong":             "InvalidAttributeValue in place of BatchRequestTooLong",

@@ -25,9 +25,16 @@ type Stored struct {
 // Publish says an event and waits until the stream has it. A repeat within the window of duplicates gives
 // the sequence of the first. ErrUnavailable: it may or may not be stored; say it again.
 func (s *Stream) Publish(ctx context.Context, e contract.Event) (uint64, error) {
+	seq, _, err := s.PublishOnce(ctx, e)
+	return seq, err
+}
+
+// PublishOnce is Publish, and tells whether the stream had an event of this id already, which then is the one at seq;
+// what that one says, only reading it tells.
+func (s *Stream) PublishOnce(ctx context.Context, e contract.Event) (seq uint64, had bool, err error) {
 	b, err := e.Encode()
 	if err != nil {
-		return 0, fmt.Errorf("event %s: %w", e.ID(), err)
+		return 0, false, fmt.Errorf("event %s: %w", e.ID(), err)
 	}
 	ctx, cancel := bound(ctx)
 	defer cancel()
@@ -39,9 +46,9 @@ func (s *Stream) Publish(ctx context.Context, e contract.Event) (uint64, error) 
 		},
 	})
 	if err != nil {
-		return 0, wrap(err, "publish event", e.ID())
+		return 0, false, wrap(err, "publish event", e.ID())
 	}
-	return ack.Sequence, nil
+	return ack.Sequence, ack.Duplicate, nil
 }
 
 // Info is where the stream of events begins and ends. Created tells one stream from its successor.

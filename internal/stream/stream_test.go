@@ -39,10 +39,10 @@ func TestPublishIsIdempotentAndFollowedInOrder(t *testing.T) {
 	t.Parallel()
 	s := testenv.NATS(t)
 	for n := range 5 {
-		for range 2 { // the second time is a repeat of the same id
-			seq, err := s.Publish(t.Context(), event(t, n))
-			if err != nil || seq != uint64(n+1) {
-				t.Fatalf("event %d: sequence %d, error %v", n, seq, err)
+		for again := range 3 { // from the second time on it is a repeat of the same id
+			seq, had, err := s.PublishOnce(t.Context(), event(t, n))
+			if err != nil || seq != uint64(n+1) || had != (again > 0) {
+				t.Fatalf("event %d: sequence %d, had %t, error %v", n, seq, had, err)
 			}
 		}
 	}

@@ -56,6 +56,18 @@ var batchChecks = []check{
 		equal(p, "successful", len(out.Successful), 1)
 		equal(p, "failed", len(out.Failed), 1)
 	}},
+	{"an entry of characters outside of XML fails alone", func(p *probe) {
+		q := p.queue(nil)
+		bad := sendEntry{Id: aws.String("bad"), MessageBody: aws.String("\"\uFFFF\"")}
+		out, err := p.sendBatch(q, append(entries(1), bad)...)
+		p.must("send batch", err)
+		equal(p, "successful", len(out.Successful), 1)
+		if len(out.Failed) != 1 {
+			p.fatalf("%d entries failed, want 1", len(out.Failed))
+		}
+		equal(p, "its code", aws.ToString(out.Failed[0].Code), "InvalidMessageContents")
+		equal(p, "sender's fault", out.Failed[0].SenderFault, true)
+	}},
 	{"an empty batch is EmptyBatchRequest", func(p *probe) {
 		q := p.queue(nil)
 		_, err := p.client.SendMessageBatch(p, &sqs.SendMessageBatchInput{QueueUrl: q, Entries: []sendEntry{}})
