@@ -43,8 +43,8 @@ const (
 	DefaultEvery     = 250 * time.Millisecond
 )
 
-// Options are what the aggregator is made of. Retention and Window decide what the fold gives, so they
-// must be the same in every process that folds into one bucket.
+// Options are what the aggregator is made of. Retention and Window decide what the fold gives: a standby in
+// which they are not the leader's loads the ledger when it comes to lead, and is not warm.
 type Options struct {
 	Events    Events
 	Bucket    Bucket

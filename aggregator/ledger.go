@@ -57,7 +57,7 @@ func (id jobID) String() string {
 	return string(b[:])
 }
 
-// rules are what the fold is told from outside. They must be the same in every process.
+// rules are what the fold is told from outside. The checkpoint has them: era.go says what else is made of that.
 type rules struct {
 	retention time.Duration // for how long an ended job is kept
 	window    time.Duration // for how long the id of a unit's fact is kept
@@ -79,7 +79,9 @@ type ledger struct {
 
 	seq     uint64 // of the last event folded
 	at      int64  // when the stream stored it
+	eras    eras   // by which rules each was
 	horizon int64  // the latest event time
+	floor   int64  // jobs that ended before have no document, or are to have none
 	waiting uint64 // counts changes of who is accepted or queued
 
 	touched       []jobID // by the last fold
@@ -90,7 +92,7 @@ type ledger struct {
 
 func newLedger(r rules) *ledger {
 	l := &ledger{
-		rules: r, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(), books: newBooks(), ended: newOrder(),
+		rules: r, eras: eras{r.era(0)}, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(), books: newBooks(), ended: newOrder(),
 	}
 	l.accepted, l.queued = waitingIn{state: contract.StateAccepted, place: l.placeOf}, waitingIn{state: contract.StateQueued, place: l.placeOf}
 	return l
@@ -110,6 +112,8 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 	}
 	at := notAfter(e.Time, stored)
 	l.horizon = max(l.horizon, at)
+	// It never goes back, though a retention that grows would have it so: a job that is gone would count again.
+	l.floor = max(l.floor, l.horizon-l.retention.Milliseconds())
 	l.books.windows.advance(l.horizon, l.seq)
 	l.retire()
 	if e.Kind.OfUnit() {
@@ -200,7 +204,7 @@ func (l *ledger) late(known bool, f *fact) bool {
 	return l.isOld(f.submitted)
 }
 
-func (l *ledger) isOld(at int64) bool { return at < l.horizon-l.retention.Milliseconds() }
+func (l *ledger) isOld(at int64) bool { return at < l.floor }
 
 // retire makes the jobs go that ended before the retention: their sums stay.
 func (l *ledger) retire() {
