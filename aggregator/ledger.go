@@ -115,15 +115,15 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 	// It never goes back, though a retention that grows would have it so: a job that is gone would count again.
 	l.floor = max(l.floor, l.horizon-l.retention.Milliseconds())
 	l.books.windows.advance(l.horizon, l.seq)
-	l.retire()
 	if e.Kind.OfUnit() {
 		l.foldUnit(e, at)
-		return l.touched
+	} else {
+		l.foldJob(e, &fact{
+			kind: e.Kind, run: e.Run, attempt: e.Attempt, at: at, submitted: notAfter(e.SubmittedAt, stored),
+			reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq, unit: unitOf(e, at),
+		})
 	}
-	l.foldJob(e, &fact{
-		kind: e.Kind, run: e.Run, attempt: e.Attempt, at: at, submitted: notAfter(e.SubmittedAt, stored),
-		reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq, unit: unitOf(e, at),
-	})
+	l.retire() // last: the event that moves the time may be the one that begins a further run of the oldest job
 	return l.touched
 }
 
@@ -163,7 +163,9 @@ func (l *ledger) foldJob(e *contract.Event, f *fact) {
 	if known {
 		p.unpack(&l.job)
 	}
-	if l.late(known, f) {
+	if !known && l.isOld(f.submitted) {
+		// Its document may have gone, whose sums stay: it must not come back as if it were new. Where the document
+		// is there, whatever comes is of that job, however old: somebody may have read it and asked for a run.
 		l.balance.Late++
 		return
 	}
@@ -194,15 +196,6 @@ func (l *ledger) foldJob(e *contract.Event, f *fact) {
 }
 
 func (l *ledger) slot(queue, kind uint32) int { return l.books.slot(queue, kind, &l.queues, &l.types) }
-
-// late tells whether the event is of a job that has been over for longer than the retention: its
-// document is gone, or about to go, and it must not come back as if it were new.
-func (l *ledger) late(known bool, f *fact) bool {
-	if known {
-		return l.job.state().Ended() && l.isOld(l.job.latest())
-	}
-	return l.isOld(f.submitted)
-}
 
 func (l *ledger) isOld(at int64) bool { return at < l.floor }
 
