@@ -26,6 +26,7 @@ type checkpoint struct {
 	Attention bool          `json:"attention"`      // the attention document is as new as this
 	Left      int           `json:"left,omitempty"` // documents of another stream that are still to go
 	UnitIDs   []byte        `json:"unitIds,omitempty"`
+	FailedIDs []byte        `json:"claimFailedIds,omitempty"`
 }
 
 // checkpointHead is what a standby looks at.
@@ -42,7 +43,7 @@ func (l *ledger) checkpoint() checkpoint {
 	return checkpoint{
 		checkpointHead: checkpointHead{V: checkpointVersion, Seq: l.seq, Balance: l.balance, Eras: l.eras},
 		At:             contract.AtMilli(l.at), Horizon: contract.AtMilli(l.horizon), Floor: contract.AtMilli(l.floor),
-		UnitIDs: l.units.wire(),
+		UnitIDs: l.units.said.wire(), FailedIDs: l.units.failed.wire(),
 	}
 }
 
@@ -57,7 +58,7 @@ func (c *checkpoint) restore(r rules) (*ledger, error) {
 	}
 	l.balance, l.books.days = c.Balance, newDays(l.horizon, l.floor)
 	l.judgeGap()
-	if err := l.units.read(c.UnitIDs); err != nil {
+	if err := errors.Join(l.units.said.read(c.UnitIDs, maxUnitFacts), l.units.failed.read(c.FailedIDs, maxClaimFailures)); err != nil {
 		return nil, fmt.Errorf("unit facts: %w", err)
 	}
 	return l, nil

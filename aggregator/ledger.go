@@ -123,6 +123,7 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 			reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq, unit: unitOf(e, at),
 		})
 	}
+	l.units.forget(l.horizon, l.window.Milliseconds())
 	l.retire() // last: the event that moves the time may be the one that begins a further run of the oldest job
 	return l.touched
 }
@@ -144,7 +145,7 @@ func notAfter(t contract.Time, stored time.Time) int64 {
 
 // foldUnit counts a unit's fact. No document gives it back, so it counts among what is retired.
 func (l *ledger) foldUnit(e *contract.Event, at int64) {
-	if !l.units.count(e, l.horizon, l.window.Milliseconds()) {
+	if !l.units.count(e, l.horizon) {
 		return
 	}
 	slot := l.slot(l.queues.number(e.Queue), l.types.number(contract.NoType))
