@@ -21,7 +21,7 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 	if !l.comparable() {
 		return nil
 	}
-	if seq := l.replay.Foreign(); seq > 0 {
+	if seq := l.replay.Foreign(); seq >= l.replay.First() {
 		l.remark("stats, books and windows were not compared with the stream, nor jobs whose events begin before %s: another version of the "+
 			"aggregator folded those. Where the stream has all of them, the bucket can be made anew: %s", foreignTo(seq), rebuild)
 		return nil

@@ -209,4 +209,8 @@ func TestWhatAnotherVersionFoldedIsRemarked(t *testing.T) {
 	if r := remarked(t, l, 100, begun, counts{}); r.Clean() || r.Findings[0].Kind != contract.DocumentDiffers || len(r.Remarks) != 1 {
 		t.Errorf("a job that came later: %+v", r)
 	}
+	l.info.First = 5
+	if r := remarked(t, l, 100, begun, counts{}); len(r.Remarks) != 1 || !strings.Contains(r.Remarks[0], "it begins at 5") {
+		t.Errorf("a stream that no longer has those events: %+v", r)
+	}
 }
