@@ -43,14 +43,14 @@ const (
 	DefaultEvery     = 250 * time.Millisecond
 )
 
-// Options are what the aggregator is made of. Retention and Window decide what the fold gives, so they
-// must be the same in every process that folds into one bucket.
+// Options are what the aggregator is made of. Retention and Window decide what the fold gives: a standby in
+// which they are not the leader's loads the ledger when it comes to lead, and is not warm.
 type Options struct {
 	Events    Events
 	Bucket    Bucket
 	Lease     Lease         // nil: this process always leads; the fence guards the ledger even then
 	Retention time.Duration // how long the document of an ended job is kept, by event time; 0: 30 days
-	Window    time.Duration // how long the id of a unit's fact is kept, by event time; 0: 5 minutes
+	Window    time.Duration // how long the id of a fact that a processor says of its unit is kept, by event time; 0: 5 minutes
 	// AcceptGapsTo is the sequence up to which a person has said that nothing was lost by those that the stream
 	// does not have; 0: none.
 	AcceptGapsTo uint64

@@ -292,3 +292,12 @@ func TestOptionsNameEveryBadField(t *testing.T) {
 		}
 	}
 }
+
+// tallyman dev has no flag for the retention, and takes any queue that SQS takes.
+func TestTheDefaultRetentionSuitsAnyQueue(t *testing.T) {
+	t.Parallel()
+	c := contract.Config{Queues: []contract.Queue{{Retention: contract.MaxRetention}}}
+	if least := c.LeastRetention(); least != 337*time.Hour || DefaultRetention < least {
+		t.Errorf("%s of the %s that a queue may ask for", DefaultRetention, least)
+	}
+}

@@ -22,9 +22,11 @@ type checkpoint struct {
 	At        contract.Time `json:"at,omitzero"` // when the stream stored the event at Seq
 	Event     string        `json:"event"`       // names the event at Seq
 	Horizon   contract.Time `json:"horizon,omitzero"`
+	Floor     contract.Time `json:"floor,omitzero"`
 	Attention bool          `json:"attention"`      // the attention document is as new as this
 	Left      int           `json:"left,omitempty"` // documents of another stream that are still to go
 	UnitIDs   []byte        `json:"unitIds,omitempty"`
+	FailedIDs []byte        `json:"claimFailedIds,omitempty"`
 }
 
 // checkpointHead is what a standby looks at.
@@ -33,25 +35,30 @@ type checkpointHead struct {
 	Seq     uint64           `json:"seq"`
 	Stream  string           `json:"stream"` // when the stream was made: tells it from a successor
 	Balance contract.Balance `json:"balance"`
+	Eras    eras             `json:"eras,omitempty"` // none: an older version wrote it
 }
 
 // checkpoint is the ledger's own part of a checkpoint.
 func (l *ledger) checkpoint() checkpoint {
 	return checkpoint{
-		checkpointHead: checkpointHead{V: checkpointVersion, Seq: l.seq, Balance: l.balance},
-		At:             contract.AtMilli(l.at), Horizon: contract.AtMilli(l.horizon),
-		UnitIDs: l.units.wire(),
+		checkpointHead: checkpointHead{V: checkpointVersion, Seq: l.seq, Balance: l.balance, Eras: l.eras},
+		At:             contract.AtMilli(l.at), Horizon: contract.AtMilli(l.horizon), Floor: contract.AtMilli(l.floor),
+		UnitIDs: l.units.said.wire(), FailedIDs: l.units.failed.wire(),
 	}
 }
 
-// restore makes a ledger of what the checkpoint holds; its books are still to be read, and then its jobs to
-// be admitted.
+// restore makes a ledger of what the checkpoint holds, to be carried on by r; its books are still to be read, and
+// then its jobs to be admitted.
 func (c *checkpoint) restore(r rules) (*ledger, error) {
 	l := newLedger(r)
 	l.seq, l.at, l.horizon = c.Seq, milli(c.At), milli(c.Horizon)
-	l.balance, l.books.days = c.Balance, newDays(l.horizon, r.retention)
+	l.eras = c.Eras.then(r.era(c.Seq))
+	if l.floor = milli(c.Floor); l.floor == 0 { // an older version knew none
+		l.floor = l.horizon - r.retention.Milliseconds()
+	}
+	l.balance, l.books.days = c.Balance, newDays(l.horizon, l.floor)
 	l.judgeGap()
-	if err := l.units.read(c.UnitIDs); err != nil {
+	if err := errors.Join(l.units.said.read(c.UnitIDs, maxUnitFacts), l.units.failed.read(c.FailedIDs, maxClaimFailures)); err != nil {
 		return nil, fmt.Errorf("unit facts: %w", err)
 	}
 	return l, nil

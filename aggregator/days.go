@@ -1,10 +1,6 @@
 package aggregator
 
-import (
-	"time"
-
-	"tallyman/contract"
-)
+import "tallyman/contract"
 
 // days holds the windows, which are taken as they were written, to the documents of the jobs, day by day: of
 // the days whose documents are all there.
@@ -19,8 +15,8 @@ type dayOf struct {
 }
 
 // newDays begins with the first whole day of which no document can be gone.
-func newDays(horizon int64, retention time.Duration) *days {
-	since := contract.Day.Begin(horizon-retention.Milliseconds()) + contract.Day.Length().Milliseconds()
+func newDays(horizon, floor int64) *days {
+	since := contract.Day.Begin(floor) + contract.Day.Length().Milliseconds()
 	return &days{since: max(since, contract.Day.Floor(horizon)), pages: make(map[dayOf]*page)}
 }
 

@@ -21,6 +21,7 @@
 //	unit.go       facts of units, which belong to no job
 //	gap.go        what the stream does not have, and was never folded
 //	ledger.go     all of these together: fold(sequence, event)
+//	era.go        by which rules, from which event on
 //
 // What others read, and what the ledger is rebuilt from:
 //
@@ -32,7 +33,8 @@
 // The world:
 //
 //	aggregator.go  the surface: Options, New, Run
-//	session.go     one loading of the ledger: following, committing, standing by
+//	session.go     one loading of the ledger: following and committing
+//	standby.go     what others have committed meanwhile
 //	inbox.go       from who reads the stream to who folds it
 //	batch.go       one commit
 //	load.go        the ledger from the bucket

@@ -57,7 +57,7 @@ func (id jobID) String() string {
 	return string(b[:])
 }
 
-// rules are what the fold is told from outside. They must be the same in every process.
+// rules are what the fold is told from outside. The checkpoint has them: era.go says what else is made of that.
 type rules struct {
 	retention time.Duration // for how long an ended job is kept
 	window    time.Duration // for how long the id of a unit's fact is kept
@@ -79,7 +79,9 @@ type ledger struct {
 
 	seq     uint64 // of the last event folded
 	at      int64  // when the stream stored it
+	eras    eras   // by which rules each was
 	horizon int64  // the latest event time
+	floor   int64  // jobs that ended before have no document, or are to have none
 	waiting uint64 // counts changes of who is accepted or queued
 
 	touched       []jobID // by the last fold
@@ -90,7 +92,7 @@ type ledger struct {
 
 func newLedger(r rules) *ledger {
 	l := &ledger{
-		rules: r, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(), books: newBooks(), ended: newOrder(),
+		rules: r, eras: eras{r.era(0)}, jobs: make(map[jobID]packed), queues: newNames(), types: newNames(), books: newBooks(), ended: newOrder(),
 	}
 	l.accepted, l.queued = waitingIn{state: contract.StateAccepted, place: l.placeOf}, waitingIn{state: contract.StateQueued, place: l.placeOf}
 	return l
@@ -110,16 +112,19 @@ func (l *ledger) fold(seq uint64, stored time.Time, e *contract.Event) []jobID {
 	}
 	at := notAfter(e.Time, stored)
 	l.horizon = max(l.horizon, at)
+	// It never goes back, though a retention that grows would have it so: a job that is gone would count again.
+	l.floor = max(l.floor, l.horizon-l.retention.Milliseconds())
 	l.books.windows.advance(l.horizon, l.seq)
-	l.retire()
 	if e.Kind.OfUnit() {
 		l.foldUnit(e, at)
-		return l.touched
+	} else {
+		l.foldJob(e, &fact{
+			kind: e.Kind, run: e.Run, attempt: e.Attempt, at: at, submitted: notAfter(e.SubmittedAt, stored),
+			reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq, unit: unitOf(e, at),
+		})
 	}
-	l.foldJob(e, &fact{
-		kind: e.Kind, run: e.Run, attempt: e.Attempt, at: at, submitted: notAfter(e.SubmittedAt, stored),
-		reason: reasonOf(e.Reason), source: sourceNumbers[e.Source], seq: seq, unit: unitOf(e, at),
-	})
+	l.units.forget(l.horizon, l.window.Milliseconds())
+	l.retire() // last: the event that moves the time may be the one that begins a further run of the oldest job
 	return l.touched
 }
 
@@ -140,7 +145,7 @@ func notAfter(t contract.Time, stored time.Time) int64 {
 
 // foldUnit counts a unit's fact. No document gives it back, so it counts among what is retired.
 func (l *ledger) foldUnit(e *contract.Event, at int64) {
-	if !l.units.count(e, l.horizon, l.window.Milliseconds()) {
+	if !l.units.count(e, l.horizon) {
 		return
 	}
 	slot := l.slot(l.queues.number(e.Queue), l.types.number(contract.NoType))
@@ -159,7 +164,9 @@ func (l *ledger) foldJob(e *contract.Event, f *fact) {
 	if known {
 		p.unpack(&l.job)
 	}
-	if l.late(known, f) {
+	if !known && l.isOld(f.submitted) {
+		// Its document may have gone, whose sums stay: it must not come back as if it were new. Where the document
+		// is there, whatever comes is of that job, however old: somebody may have read it and asked for a run.
 		l.balance.Late++
 		return
 	}
@@ -191,16 +198,7 @@ func (l *ledger) foldJob(e *contract.Event, f *fact) {
 
 func (l *ledger) slot(queue, kind uint32) int { return l.books.slot(queue, kind, &l.queues, &l.types) }
 
-// late tells whether the event is of a job that has been over for longer than the retention: its
-// document is gone, or about to go, and it must not come back as if it were new.
-func (l *ledger) late(known bool, f *fact) bool {
-	if known {
-		return l.job.state().Ended() && l.isOld(l.job.latest())
-	}
-	return l.isOld(f.submitted)
-}
-
-func (l *ledger) isOld(at int64) bool { return at < l.horizon-l.retention.Milliseconds() }
+func (l *ledger) isOld(at int64) bool { return at < l.floor }
 
 // retire makes the jobs go that ended before the retention: their sums stay.
 func (l *ledger) retire() {

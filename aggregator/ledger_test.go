@@ -3,8 +3,10 @@ package aggregator
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -317,27 +319,70 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// A job that is to go, but has not yet because many are, is as good as gone: what comes of it is late.
-func TestAJobThatIsToGoIsLate(t *testing.T) {
+// A job that is to go, but has not yet because many are, takes what comes: its document is there, and who read it may
+// have asked for a further run. With that it lives again, and stays.
+func TestAJobThatIsToGoTakesWhatComes(t *testing.T) {
 	t.Parallel()
 	a := newAuthor(1)
 	for n := range 5 * maxRetired {
 		a.life(testID(n), 1, contract.Succeeded)
 	}
 	l := fill(newLedger(testRules), a.check(t))
+	now := epoch.Add(32 * 24 * time.Hour)
 	later := event(testID(1000), 1, 0, contract.Submitted, 31*24*3600)
 	later.SubmittedAt = later.Time
-	l.fold(l.seq+1, epoch.Add(32*24*time.Hour), later)
-	for id := range l.jobs {
-		if id.String() == testID(1000) {
-			continue
+	l.fold(l.seq+1, now, later)
+	left := slices.SortedFunc(maps.Keys(l.jobs), func(a, b jobID) int { return strings.Compare(a.String(), b.String()) })
+	asked := left[slices.IndexFunc(left, func(id jobID) bool { return id.String() != testID(1000) })]
+	l.fold(l.seq+1, now, event(asked.String(), 2, 0, contract.Submitted, 31*24*3600))
+	for range 5 {
+		l.fold(l.seq+1, now, later)
+	}
+	d := l.jobs[asked]
+	if d == "" || len(l.jobs) != 2 || l.balance.Late != 0 {
+		t.Fatalf("%d documents, late %d", len(l.jobs), l.balance.Late)
+	}
+	if s := l.stats(); s.Jobs.Submitted != 5*maxRetired+1 || s.Jobs.Accepted != 2 || s.SucceedJob != 5*maxRetired || !s.Balanced {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A job is asked for again after a quiet time that was longer than the retention. Nothing has made its document go, so
+// the run counts as any other, by whichever event the time moves on, and so does all of it when it comes twice.
+func TestARequeueAfterAQuietTime(t *testing.T) {
+	t.Parallel()
+	const day = 24 * 3600
+	id, a := testID(1), newAuthor(1)
+	a.life(id, 3, contract.Failed)
+	first := len(a.all)
+	a.say(event(id, 2, 0, contract.Submitted, 4*day))
+	a.say(event(id, 2, 0, contract.Queued, 4*day+1))
+	a.say(event(id, 2, 1, contract.Claimed, 4*day+2))
+	a.say(event(id, 2, 1, contract.Started, 4*day+3))
+	a.say(event(id, 2, 1, contract.Succeeded, 4*day+4))
+	all := a.check(t)
+	for n := range 20 {
+		l := fill(newLedger(rules{retention: 3 * day * time.Second, window: DefaultWindow}), all[:first])
+		if n > 0 {
+			all = append(all[:first:first], shuffled(all[first:], a.rng)...)
 		}
-		before := l.jobs[id]
-		l.fold(l.seq+1, epoch.Add(32*24*time.Hour), event(id.String(), 2, 0, contract.Submitted, 5))
-		if now, kept := l.jobs[id]; kept && now != before || l.balance.Late != 1 {
-			t.Errorf("the job took the event, or it was not counted: late %d", l.balance.Late)
+		for _, s := range all[first:] {
+			fill(l, []said{s})
+			if len(l.jobs) != 1 || l.balance.Late != 0 {
+				t.Fatalf("at %s: %d documents, late %d", s.event.ID(), len(l.jobs), l.balance.Late)
+			}
+			l = rebuild(t, l)
 		}
-		break
+		s := l.stats()
+		if s.Jobs.Submitted != 1 || s.Jobs.Succeeded != 1 || s.SucceedJob != 1 || s.FailedJob != 3 || s.JobRetry != 2 || !s.Balanced {
+			t.Fatalf("%+v", s)
+		}
+		next := event(testID(2), 1, 0, contract.Submitted, 8*day)
+		next.SubmittedAt = next.Time
+		l.fold(l.seq+1, next.Time.Time, next)
+		if s := l.stats(); len(l.jobs) != 1 || s.Jobs.Succeeded != 1 || s.SucceedJob != 1 || !s.Balanced {
+			t.Fatalf("the run ended before the retention, and the job is still there: %+v", s)
+		}
 	}
 }
 
@@ -395,6 +440,7 @@ func TestRetentionIsPartOfTheFold(t *testing.T) {
 		for _, e := range []*contract.Event{
 			event(testID(n), 1, 0, contract.Submitted, begin), event(testID(n), 1, 1, contract.Claimed, begin+1),
 			event(testID(n), 1, 1, contract.Succeeded, begin+2),
+			event(testID(n), 2, 0, contract.Submitted, begin+float64(a.rng.IntN(40*24*3600))), // asked for again, maybe too late
 		} {
 			e.SubmittedAt = contract.At(epoch.Add(time.Duration(begin) * time.Second))
 			a.say(e)
@@ -419,6 +465,9 @@ func TestRetentionIsPartOfTheFold(t *testing.T) {
 		if l.kept() != back.kept() {
 			t.Fatalf("at %d: kept %+v, rebuilt %+v", i, l.kept(), back.kept())
 		}
+	}
+	if d := cmp.Diff(view(t, l), view(t, back)); d != "" {
+		t.Errorf("the ledger that was rebuilt on the way is another:\n%s", d)
 	}
 	if l.books.gone() == 0 || l.balance.Late == 0 {
 		t.Errorf("%d retired, %d late: the test shows nothing", l.books.gone(), l.balance.Late)

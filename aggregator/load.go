@@ -31,6 +31,7 @@ type loaded struct {
 	event     string           // names the event at the fence
 	balance   contract.Balance // as it was written
 	attention bool             // the attention document is as new as the fence
+	apart     bool             // it was folded by other rules than this process has
 	leftovers []string         // keys of documents that are of another stream and must go first
 	off       int              // sums that are not those of the documents, found by this loading
 }
@@ -109,7 +110,7 @@ func load(ctx context.Context, events Events, bucket Bucket, r rules, known *str
 }
 
 // getCheckpoint reads the checkpoint; the zero Entry where there is none.
-func getCheckpoint(ctx context.Context, bucket Bucket) (stream.Entry, error) {
+func getCheckpoint(ctx context.Context, bucket Checkpoints) (stream.Entry, error) {
 	e, err := bucket.Get(ctx, contract.KeyCheckpoint)
 	if errors.Is(err, stream.ErrNotFound) {
 		return stream.Entry{}, nil
@@ -138,7 +139,7 @@ func begin(ctx context.Context, events Events, info stream.Info, e stream.Entry,
 	}
 	return &loaded{
 		ledger: kept, fence: fence{e.Revision, c.Seq}, stream: c.Stream, event: c.Event, attention: c.Attention,
-		balance: c.Balance,
+		balance: c.Balance, apart: !c.Eras.by(&r),
 	}, true, nil
 }
 

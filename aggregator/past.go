@@ -18,8 +18,8 @@ const DefaultReplay = 1_000_000
 // Past gives the books as they were, by folding the stream from its first event again. It keeps nothing.
 type Past struct {
 	Events    Events
-	Retention time.Duration // as the aggregator's, for the books to be the same; 0: 30 days
-	Window    time.Duration // likewise; 0: 5 minutes
+	Kept      Checkpoints   // says by which rules events were folded; nil: by these
+	Retention time.Duration // where that does not say it; 0: 30 days
 	Most      int           // events for one answer; 0: DefaultReplay
 }
 
@@ -44,13 +44,21 @@ func (p *Past) At(ctx context.Context, seq uint64, at time.Time) ([]stream.Entry
 	case seq > most:
 		return nil, p.tooMany(most)
 	}
-	l := newLedger(rules{retention: orDefault(p.Retention, DefaultRetention), window: orDefault(p.Window, DefaultWindow)})
+	all, err := erasOf(ctx, p.Kept)
+	if err != nil {
+		return nil, err
+	}
+	r := rules{retention: orDefault(p.Retention, DefaultRetention), window: DefaultWindow}
+	l := newLedger(r)
 	last := info.Last
 	if seq > 0 {
 		last = seq
 	}
 	if last > 0 {
-		err = p.Events.Follow(ctx, 1, func(e stream.Stored) error { return p.take(l, &e, last, seq == 0, at, most) })
+		err = p.Events.Follow(ctx, 1, func(e stream.Stored) error {
+			l.rules = all.rules(e.Seq, r)
+			return p.take(l, &e, last, seq == 0, at, most)
+		})
 		if !errors.Is(err, errThere) {
 			return nil, err
 		}

@@ -23,6 +23,9 @@ type Log interface {
 // several goroutines. It keeps some hundred bytes for each job.
 type Replay struct {
 	log     Log
+	kept    Checkpoints
+	rules   rules // where the checkpoint says none
+	eras    eras
 	ledger  *ledger
 	first   uint64 // that the stream has; 0: not read yet
 	seq     uint64 // it has come so far
@@ -37,16 +40,19 @@ type missing struct{ from, to uint64 }
 // maxMissing bounds the ranges that are told apart; a stream that has lost more is not to be trusted at all.
 const maxMissing = 1000
 
-// NewReplay begins before the first event. Retention and window are the aggregator's own; 0: the defaults.
-func NewReplay(log Log, retention, window time.Duration) *Replay {
-	return &Replay{
-		log:    log,
-		ledger: newLedger(rules{retention: orDefault(retention, DefaultRetention), window: orDefault(window, DefaultWindow)}),
-	}
+// NewReplay begins before the first event. By which rules each event was folded is in the bucket's checkpoint;
+// where that does not say it, or kept is nil, by this retention (0: the default) and the default window.
+func NewReplay(log Log, kept Checkpoints, retention time.Duration) *Replay {
+	r := rules{retention: orDefault(retention, DefaultRetention), window: DefaultWindow}
+	return &Replay{log: log, kept: kept, rules: r, ledger: newLedger(r)}
 }
 
-// To folds on until the event at seq, which the stream must have come to.
+// To folds on until the event at seq, which the stream and the ledger must have come to.
 func (r *Replay) To(ctx context.Context, seq uint64) error {
+	var err error
+	if r.eras, err = erasOf(ctx, r.kept); err != nil {
+		return err
+	}
 	if r.first == 0 {
 		info, err := r.log.Info(ctx)
 		if err != nil {
@@ -58,7 +64,7 @@ func (r *Replay) To(ctx context.Context, seq uint64) error {
 	if r.seq >= seq {
 		return nil
 	}
-	err := r.log.Read(ctx, r.seq+1, func(e stream.Stored) error {
+	err = r.log.Read(ctx, r.seq+1, func(e stream.Stored) error {
 		if e.Seq > seq {
 			return errThere
 		}
@@ -96,6 +102,7 @@ func (r *Replay) take(e *stream.Stored) {
 	if e.Fault != nil {
 		event = nil
 	}
+	r.ledger.rules = r.eras.rules(e.Seq, r.rules)
 	r.ledger.fold(e.Seq, e.At, event)
 	r.ledger.books.saved(e.Seq)
 	r.seq = e.Seq
@@ -134,8 +141,12 @@ func (r *Replay) Lacks(seq uint64) bool {
 	return r.more > 0 && seq > r.missing[len(r.missing)-1].to
 }
 
-// Whole tells whether it has every event from the very first on, so that its sums are all there is.
-func (r *Replay) Whole() bool { return r.first == 1 && len(r.missing) == 0 }
+// Whole tells whether it has every event from the very first on, and folds each as the ledger did, so that its
+// sums are all there is.
+func (r *Replay) Whole() bool { return r.first == 1 && len(r.missing) == 0 && r.Foreign() == 0 }
+
+// Foreign is the last event that another version folded, in a way that is not known here; 0: none.
+func (r *Replay) Foreign() uint64 { return r.eras.foreign() }
 
 // Gaps are the ranges, first and last, that the stream no longer has behind its first event.
 func (r *Replay) Gaps() iter.Seq2[uint64, uint64] {

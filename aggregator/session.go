@@ -11,12 +11,8 @@ import (
 	"tallyman/internal/stream"
 )
 
-const (
-	// standbyEvery is how often a standby looks how far the leader has come.
-	standbyEvery = 500 * time.Millisecond
-	// streamEvery is how often the stream is looked at, whether it is still the same one.
-	streamEvery = 10 * time.Second
-)
+// streamEvery is how often the stream is looked at, whether it is still the same one.
+const streamEvery = 10 * time.Second
 
 // session is one loading of the ledger and what is made of it, until it is of no more use. A leader and
 // a standby do the same but for the commits. The fold is never more than one batch ahead of the
@@ -37,6 +33,7 @@ type session struct {
 	next    time.Time      // no commit before this, unless a batch is full
 	started sync.WaitGroup // the following and the flight
 	looked  time.Time      // at the checkpoint, by a standby
+	stale   bool           // apart, and there is more in the stream or the bucket than in memory
 	seen    time.Time      // the stream
 }
 
@@ -80,8 +77,11 @@ func (a *Aggregator) open(ctx context.Context) (*session, error) {
 		Aggregator: a, loaded: *l, inbox: newInbox(), dirty: make(map[jobID]uint64), landed: make(chan landing, 1), seen: time.Now(),
 		listed: l.ledger.waiting, unknown: l.ledger.balance.Unknown,
 	}
-	if !s.attention || s.ledger.balance != s.balance { // what is judged otherwise now is shown at once
+	if !s.attention || s.ledger.balance != s.balance || s.apart { // what is judged otherwise now is shown at once
 		s.ledger.waiting++
+	}
+	if s.apart = s.apart && !s.leading.Load(); s.apart {
+		s.sayApart()
 	}
 	return s, nil
 }
@@ -139,6 +139,10 @@ func (s *session) foldBurst() error {
 	if s.folded == len(s.burst) {
 		s.burst, s.folded = s.inbox.take(s.burst), 0
 	}
+	if s.apart {
+		s.stale, s.folded = s.stale || len(s.burst) > 0, len(s.burst)
+		return nil
+	}
 	for s.folded < len(s.burst) && s.room() {
 		if err := s.take(&s.burst[s.folded]); err != nil {
 			return err
@@ -184,7 +188,7 @@ func (s *session) room() bool {
 }
 
 // speaks tells whether this process is the one that writes, and has what was written.
-func (s *session) speaks() bool { return s.leading.Load() && s.ledger.seq >= s.fence.seq }
+func (s *session) speaks() bool { return s.writes() && s.ledger.seq >= s.fence.seq }
 
 // unsaved tells whether there is anything to commit.
 func (s *session) unsaved() bool {
@@ -203,7 +207,7 @@ func (s *session) keepUp(ctx context.Context, now time.Time) error {
 	if s.flight != nil {
 		return nil
 	}
-	if turned := s.looked.IsZero(); turned || !s.leading.Load() && now.Sub(s.looked) >= standbyEvery {
+	if turned := s.looked.IsZero(); turned || !s.writes() && now.Sub(s.looked) >= standbyEvery {
 		s.looked = now
 		if err := s.lookAtCheckpoint(ctx); err != nil {
 			return err
@@ -219,7 +223,7 @@ func (s *session) keepUp(ctx context.Context, now time.Time) error {
 func (s *session) pause(now time.Time) time.Duration {
 	until := s.seen.Add(streamEvery)
 	switch {
-	case !s.leading.Load():
+	case !s.writes():
 		until = earliest(until, s.looked.Add(standbyEvery))
 	case s.flight == nil && s.unsaved():
 		until = earliest(until, s.next)
@@ -288,57 +292,6 @@ func (s *session) land(l landing) error {
 	s.fence = l.fence
 	s.ledger.books.saved(s.fence.seq)
 	s.progress.move(s.fence.seq)
-	return nil
-}
-
-// lookAtCheckpoint learns how far the leader has come: what it has written, this process need not. Where
-// the leader judges the ledger otherwise, its word is loaded.
-func (s *session) lookAtCheckpoint(ctx context.Context) error {
-	e, err := getCheckpoint(ctx, s.Bucket)
-	switch {
-	case errors.Is(err, stream.ErrUnavailable):
-		return nil // it is asked again, and the fence guards what is written meanwhile
-	case err != nil:
-		return err
-	case e.Revision == s.fence.revision:
-		return nil
-	case e.Revision == 0:
-		return fmt.Errorf("%w: the checkpoint is gone", errMoved)
-	}
-	var head checkpointHead
-	if err := decodeCheckpoint(e, &head, &head); err != nil {
-		return err
-	}
-	b := &s.ledger.balance
-	if head.V != checkpointVersion || head.Stream != s.stream || head.Seq < s.fence.seq || head.Balance.Gap != b.Gap {
-		return fmt.Errorf("%w: another judges it otherwise", errMoved)
-	}
-	b.Off = max(b.Off, head.Balance.Off)
-	s.fence = fence{e.Revision, head.Seq}
-	s.ledger.books.saved(head.Seq)
-	s.weight = 0
-	for id, seq := range s.dirty {
-		if seq <= head.Seq {
-			delete(s.dirty, id)
-			continue
-		}
-		s.weight += len(s.ledger.jobs[id])
-	}
-	s.progress.move(head.Seq)
-	return nil
-}
-
-// lookAtStream notices a stream that was made anew under the old name, or set back.
-func (s *session) lookAtStream(ctx context.Context) error {
-	info, err := s.Events.Info(ctx)
-	switch {
-	case errors.Is(err, stream.ErrUnavailable):
-		return nil
-	case err != nil:
-		return err
-	case identity(info) != s.stream || info.Last < s.ledger.seq:
-		return fmt.Errorf("%w: the stream is not the one it was", errMoved)
-	}
 	return nil
 }
 

@@ -22,7 +22,7 @@ func (l *ledger) kept() contract.Kept {
 	if l.horizon == 0 {
 		return k
 	}
-	since := l.horizon - l.retention.Milliseconds()
+	since := l.floor
 	if oldest, ok := l.ended.top(l.over); ok {
 		since = min(since, oldest.at)
 	}

@@ -17,7 +17,7 @@ type place struct {
 }
 
 // books is what the bridge remembers of units. All of it is a memory of what is elsewhere: losing it
-// costs repeats that the stream drops.
+// costs repeats, which the stream drops or the ledger knows by their ids.
 type books struct {
 	mu     sync.Mutex
 	places map[string]place               // of units that were noticed or have a claim with something left to do

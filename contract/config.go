@@ -26,6 +26,7 @@ const (
 	MaxVisibility     = Duration(12 * time.Hour)      // SQS's own
 	MinRetention      = Duration(time.Minute)         // SQS's own
 	MaxRetention      = Duration(14 * 24 * time.Hour) // SQS's own
+	RetentionMargin   = time.Hour                     // for which documents are kept longer than any message
 	MaxConfigBytes    = 1 << 20
 )
 
@@ -299,6 +300,16 @@ func (t *JobType) validate(at string, fault func(string, ...any)) {
 	if r := t.Reruns; r != nil && (r.Max < 1 || r.Max > MaxReruns || r.Delay <= 0 || r.MaxDelay < r.Delay) {
 		fault("%s.reruns: max must be 1 to %d, delay is needed, and maxDelay must be at least delay", at, MaxReruns)
 	}
+}
+
+// LeastRetention is for how long documents of ended jobs must be kept: longer than SQS keeps a message of any queue.
+// What comes of an older one could be of a job that is gone, and would not be counted.
+func (c *Config) LeastRetention() time.Duration {
+	least := time.Duration(0)
+	for i := range c.Queues {
+		least = max(least, time.Duration(c.Queues[i].Retention)+RetentionMargin)
+	}
+	return least
 }
 
 // Queue finds a queue by name; nil where there is none.

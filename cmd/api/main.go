@@ -53,12 +53,12 @@ func build(ctx context.Context, p *program.Program, o api.Options, past *aggrega
 	}
 	o.Config, o.Jobs, o.Schedules, o.Ticks, o.Output = p.Config, jobs, schedules, schedules, output
 	o.Webhooks = hooks
-	past.Events, o.Past = p.Stream, past
+	past.Events, past.Kept, o.Past = p.Stream, jobs, past
 	o.Claims, o.Counter, o.Remarks = claims, q, p.Stream
 	o.Events, o.Signals, o.Dispatch, o.Cron, o.Log = p.Stream, p.Stream, d, program.Cron(scheduler.Next), p.Log
 	a.Retention, a.QueuedAfter = past.Retention, o.QueuedAfter
 	o.Reports = reports
-	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, a.Retention, 0) })
+	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, jobs, a.Retention) })
 	if err != nil {
 		return err
 	}

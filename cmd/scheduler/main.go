@@ -48,7 +48,7 @@ func build(ctx context.Context, p *program.Program, o scheduler.Options, a *prog
 	o.Config, o.Lease, o.Schedules, o.Ledger = p.Config, p.Stream.Lease(contract.LeaseScheduler, program.Holder()), schedules, jobs
 	o.Events, o.Dispatcher, o.Counter, o.DeadLetters, o.Log = p.Stream, d, q, q, p.Log
 	a.QueuedAfter = o.QueuedAfter
-	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, a.Retention, 0) })
+	o.Auditor, err = p.Auditor(ctx, a, q, func() audit.Replay { return aggregator.NewReplay(p.Stream, jobs, a.Retention) })
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"tallyman/contract"
 	"tallyman/internal/stream"
@@ -18,6 +19,11 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 		l.suspect(subject{key: contract.KeyStats})
 	}
 	if !l.comparable() {
+		return nil
+	}
+	if seq := l.replay.Foreign(); seq >= l.replay.First() {
+		l.remark("stats, books and windows were not compared with the stream, nor jobs whose events begin before %s: another version of the "+
+			"aggregator folded those. Where the stream has all of them, the bucket can be made anew: %s", foreignTo(seq), rebuild)
 		return nil
 	}
 	if !l.replay.Whole() {
@@ -49,6 +55,14 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// foreignTo says where the present version begins.
+func foreignTo(seq uint64) string {
+	if seq == math.MaxUint64 {
+		return "now"
+	}
+	return fmt.Sprint(seq + 1)
 }
 
 // wanted is what the replay says the bucket must hold besides the jobs.

@@ -188,7 +188,7 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 		}
 		l.docs[id] = l.remember(&j, now)
 		newer := e.Revision > l.stats.Revision
-		differs := l.comparable() && (l.lacks(&j) > 0 || !bytes.Equal(l.replay.Job(id), e.Value))
+		differs := l.comparable() && !l.foreign(&j) && (l.lacks(&j) > 0 || !bytes.Equal(l.replay.Job(id), e.Value))
 		if newer || j.Orphan || differs {
 			l.suspectJob(id)
 		}
@@ -199,12 +199,18 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 	}
 	if l.comparable() {
 		for id := range l.replay.Jobs() {
-			if l.docs[id] == nil {
+			if l.docs[id] == nil && !l.foreign(decodeJob(stream.Entry{Value: l.replay.Job(id)}, id)) {
 				l.suspectJob(id)
 			}
 		}
 	}
 	return nil
+}
+
+// foreign tells whether another version of the aggregator folded an event of the job, so that a replay need not
+// come to the same.
+func (l *look) foreign(j *contract.Job) bool {
+	return j != nil && len(j.Events) > 0 && j.Events[0] <= l.replay.Foreign()
 }
 
 // claimsKept is for how long the record of a run surely is there.

@@ -21,6 +21,7 @@ import (
 type log struct {
 	info  stream.Info
 	whole bool
+	alien uint64 // that another version folded
 	gaps  [][2]uint64
 	docs  map[string][]byte
 	books []stream.Entry
@@ -38,6 +39,7 @@ func (l *log) First() uint64         { return l.info.First }
 func (l *log) Events() int           { return int(l.info.Last - l.info.First + 1) }
 func (l *log) Lacks(seq uint64) bool { return seq < l.info.First }
 func (l *log) Whole() bool           { return l.whole }
+func (l *log) Foreign() uint64       { return l.alien }
 func (l *log) Gaps() iter.Seq2[uint64, uint64] {
 	return func(yield func(from, to uint64) bool) {
 		for _, g := range l.gaps {
@@ -191,5 +193,24 @@ func TestHolesThatNobodyTellsOfAreMissed(t *testing.T) {
 	l.shown.Balance = contract.Balance{GapAt: 3, GapTo: 25, Missing: 15}
 	if found := l.holes(); len(found) != 0 {
 		t.Errorf("%+v", found)
+	}
+}
+
+// What another version of the aggregator folded is not held to a replay by this one, which is told; what came later is.
+func TestWhatAnotherVersionFoldedIsRemarked(t *testing.T) {
+	t.Parallel()
+	begun := `{"jobId":"` + anyJob + `","state":"failed","events":[5]}`
+	l := &log{info: stream.Info{First: 1}, alien: 5}
+	r := remarked(t, l, 100, begun, counts{})
+	if !r.Clean() || len(r.Remarks) != 1 || !strings.Contains(r.Remarks[0], "begin before 6: another version") {
+		t.Errorf("%+v", r)
+	}
+	l.alien = 4
+	if r := remarked(t, l, 100, begun, counts{}); r.Clean() || r.Findings[0].Kind != contract.DocumentDiffers || len(r.Remarks) != 1 {
+		t.Errorf("a job that came later: %+v", r)
+	}
+	l.info.First = 5
+	if r := remarked(t, l, 100, begun, counts{}); len(r.Remarks) != 1 || !strings.Contains(r.Remarks[0], "it begins at 5") {
+		t.Errorf("a stream that no longer has those events: %+v", r)
 	}
 }

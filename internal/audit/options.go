@@ -31,6 +31,9 @@ type Replay interface {
 	// Lacks tells whether the stream no longer has an event; Whole, whether it has every one from the first on.
 	Lacks(seq uint64) bool
 	Whole() bool
+	// Foreign is the last event that another version of the aggregator folded, in a way that the replay does not
+	// know; 0: none.
+	Foreign() uint64
 	// Gaps are the ranges, first and last, that it no longer has behind its first event.
 	Gaps() iter.Seq2[uint64, uint64]
 	// Job is the document that the bucket must hold; nil where the events make no such job known.

@@ -179,7 +179,7 @@ func (w *world) dispatcher(source contract.Source) (*dispatch.Dispatcher, error)
 // auditor is one of the scheduler's and one of the api's: each remembers what it suspects.
 func (w *world) auditor() (*audit.Auditor, error) {
 	return audit.New(audit.Options{
-		Config: w.o.Config, Events: w.p.stream, Replay: func() audit.Replay { return aggregator.NewReplay(w.p.stream, 0, 0) },
+		Config: w.o.Config, Events: w.p.stream, Replay: func() audit.Replay { return aggregator.NewReplay(w.p.stream, w.jobs, 0) },
 		Ledger: w.jobs, Claims: w.claims, Records: w.audit, Counter: w.queue, CounterLag: counterLag,
 		QueuedAfter: scheduler.DefaultQueuedAfter, Log: w.p.log,
 	})
@@ -197,7 +197,7 @@ func (w *world) api(context.Context) error {
 	srv, err := api.New(api.Options{
 		Addr: w.o.API, IndexPath: w.p.folder.at("index.db"), Config: w.o.Config, Jobs: w.jobs, Schedules: w.schedules,
 		Ticks: w.schedules, Output: w.output, Webhooks: w.hooks, Events: w.p.stream, Signals: w.p.stream, Dispatch: d,
-		Cron: program.Cron(scheduler.Next), Past: &aggregator.Past{Events: w.p.stream},
+		Cron: program.Cron(scheduler.Next), Past: &aggregator.Past{Events: w.p.stream, Kept: w.jobs},
 		Claims: w.claims, Counter: w.queue, Remarks: w.p.stream, Auditor: auditor, Reports: w.audit,
 		AcceptedAfter: w.o.AcceptedAfter, QueuedAfter: scheduler.DefaultQueuedAfter, Log: w.p.log,
 	})

@@ -84,6 +84,16 @@ func (p *Program) checkRetention() error {
 		*p.retention, kept)
 }
 
+// checkQueues refuses documents that a message may outlive.
+func (p *Program) checkQueues() error {
+	least := p.Config.LeastRetention()
+	if p.retention == nil || *p.retention >= least {
+		return nil
+	}
+	return fmt.Errorf("--retention %s: SQS keeps a message for up to %s by the configuration, and one that waited for longer than documents are "+
+		"kept would run and be counted nowhere; give at least %s, or every queue a shorter retention", *p.retention, least-contract.RetentionMargin, least)
+}
+
 // Add adds a part behind those that it needs.
 func (p *Program) Add(name string, run, ready func(context.Context) error) {
 	p.parts = append(p.parts, service.Part{Name: name, Run: run, Ready: ready})
@@ -132,7 +142,9 @@ func (p *Program) read(args []string, diag io.Writer) (err error) {
 		case p.config == "":
 			faults = append(faults, fmt.Errorf("--config or %s: name the YAML file with queues and job types", service.EnvName("config")))
 		default:
-			p.Config, err = service.LoadConfig(p.config)
+			if p.Config, err = service.LoadConfig(p.config); err == nil {
+				err = p.checkQueues()
+			}
 			faults = append(faults, err)
 		}
 	}

@@ -3,6 +3,8 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,32 @@ func TestRetentionIsAtMostAsLongAsEventsAreKept(t *testing.T) {
 		})
 		if said := diag.String(); code != 2 || strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, c.says) {
 			t.Errorf("code %d: %s", code, said)
+		}
+	}
+}
+
+// A retention that a message of a queue may outlive is refused before anything is reached, beside what else is wrong.
+func TestRetentionIsLongerThanSQSKeepsAMessage(t *testing.T) {
+	t.Parallel()
+	config := filepath.Join(t.TempDir(), "config.yaml")
+	text := "queues: [{name: a, retention: 1h, types: [{name: probe}]}, {name: b, retention: 48h, types: [{name: probe}]}]"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for given, refused := range map[string]bool{"48h": true, "49h": false} {
+		var retention time.Duration
+		var diag bytes.Buffer
+		p := program.New("api")
+		p.NeedConfig()
+		p.NeedRetention(&retention, time.Hour, "how long")
+		args := []string{"--config", config, "--retention", given, "--replicas", "1"}
+		code := p.Main(args, &diag, func(context.Context, *program.Program) error {
+			t.Error("it went on")
+			return nil
+		})
+		said := strings.Contains(diag.String(), "--retention 48h0m0s: SQS keeps a message for up to 48h0m0s")
+		if code != 2 || said != refused || !strings.Contains(diag.String(), "--replicas 1") {
+			t.Errorf("%s: code %d: %s", given, code, diag.String())
 		}
 	}
 }

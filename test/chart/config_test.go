@@ -128,9 +128,9 @@ var apart = []string{"TALLYMAN_NATS_INBOX", "TALLYMAN_MAKE_STREAMS"}
 // another retention than the aggregator's would name what is in order.
 func TestComponentsAreToldTheSame(t *testing.T) {
 	t.Parallel()
-	env := componentEnv(t, "--set", "aggregator.retention=72h,scheduler.auditEvents=7000000,scheduler.acceptedAfter=1m,scheduler.queuedAfter=0s")
+	env := componentEnv(t, "--set", "aggregator.retention=360h,scheduler.auditEvents=7000000,scheduler.acceptedAfter=1m,scheduler.queuedAfter=0s")
 	for name, want := range map[string]string{
-		"TALLYMAN_RETENTION": "72h", "TALLYMAN_AUDIT_EVENTS": "7000000", "TALLYMAN_ACCEPTED_AFTER": "1m", "TALLYMAN_QUEUED_AFTER": "0s",
+		"TALLYMAN_RETENTION": "360h", "TALLYMAN_AUDIT_EVENTS": "7000000", "TALLYMAN_ACCEPTED_AFTER": "1m", "TALLYMAN_QUEUED_AFTER": "0s",
 	} {
 		if got := env["scheduler"][name]; got != want {
 			t.Errorf("the scheduler is told %s=%q, want %q", name, got, want)

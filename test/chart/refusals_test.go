@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tallyman/contract"
 	"tallyman/internal/stream"
 )
 
@@ -53,6 +54,9 @@ var refusals = []struct {
 	{"a volume of ours", trying + "queues: [{name: a, volumes: [{name: nats}], types: [{name: probe}]}]", []string{`queues[0].volumes[0].name: "nats" is the name of one of ours`}},
 	{"an API for everybody", trying + "api: {service: {type: LoadBalancer}}", []string{"api.service.type: a LoadBalancer opens the API", "api.token.secret"}},
 	{"documents that outlive their events", trying + "aggregator: {retention: 744h1s}", []string{"aggregator.retention: 744h1s; the stream keeps events for 744h"}},
+	{"documents that a message outlives", trying + "aggregator: {retention: 96h}\nqueues: [{name: a, retention: 1h, types: [{name: probe}]}, {name: b, types: [{name: probe}]}]", []string{
+		`aggregator.retention: 96h; SQS keeps a message of queue "b" for 96h`, "(queues[1].retention)",
+	}},
 	{"a test of no queue", trying + "test: {queue: b}", []string{`test.queue: there is no queue "b"`}},
 
 	{"a wrong type", "nats: {bundled: 1}", []string{"/nats/bundled", "boolean"}},
@@ -118,13 +122,23 @@ func TestOldKubernetesIsRefused(t *testing.T) {
 	}
 }
 
-// The longest retention that the chart takes is for as long as the stream keeps events: by itself, and in parts.
+// The longest retention that the chart takes is for as long as the stream keeps events, by itself and in parts; the
+// shortest, that of the queues and an hour.
 func TestRetentionIsAsLongAsEventsAreKept(t *testing.T) {
 	t.Parallel()
 	kept := stream.DefaultSettings().EventsMaxAge
 	for _, value := range []string{kept.String(), fmt.Sprintf("%dm", int(kept.Minutes())), fmt.Sprintf("%ds", int(kept.Seconds()))} {
 		if _, err := template(t, "helm3", "-f", "testdata/values/try.yaml", "--set", "aggregator.retention="+value); err != nil {
 			t.Errorf("%s: %v", value, err)
+		}
+	}
+	longest := time.Duration(contract.DefaultRetention)
+	for retention, taken := range map[time.Duration]bool{
+		(&contract.Config{Queues: []contract.Queue{{Retention: contract.Duration(longest)}}}).LeastRetention(): true, longest + time.Hour - time.Second: false,
+	} {
+		_, err := template(t, "helm3", "-f", "testdata/values/try.yaml", "--set", "aggregator.retention="+retention.String())
+		if (err == nil) != taken {
+			t.Errorf("%s beside a queue that keeps messages for %s: %v", retention, longest, err)
 		}
 	}
 	over := (kept + time.Minute).String()

@@ -36,6 +36,13 @@
 {{- if gt (include "tallyman.seconds" $v.aggregator.retention | int64) (mul 31 24 3600) -}}
 {{- $f = append $f (printf "aggregator.retention: %s; the stream keeps events for 744h (31 days), and a job's document must not outlive them; give at most that" $v.aggregator.retention) -}}
 {{- end -}}
+{{- /* As internal/program has it, by contract.Config.LeastRetention; refusals_test.go holds the two together. */}}
+{{- range $i, $q := $v.queues -}}
+{{- $kept := $q.retention | default "96h" -}}
+{{- if lt (include "tallyman.seconds" $v.aggregator.retention | int64) (add 3600 (include "tallyman.seconds" $kept)) -}}
+{{- $f = append $f (printf "aggregator.retention: %s; SQS keeps a message of queue %q for %s, and one that waited for longer than documents are kept would run and be counted nowhere; give at least an hour more than that, or the queue less (queues[%d].retention)" $v.aggregator.retention $q.name $kept $i) -}}
+{{- end -}}
+{{- end -}}
 {{- toJson $f -}}
 {{- end -}}
 
