@@ -91,6 +91,28 @@ func TestExplainAgainstSQS(t *testing.T) {
 	}
 }
 
+// A job of a queue that was taken out of the configuration waits for nobody who is merely away.
+func TestExplainAQueueThatIsConfiguredNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const id = "01890a5d-ac96-774b-bcce-b302099a8057"
+	now := contract.At(time.Now())
+	task := contract.Task{
+		JobID: id, Run: 1, Type: "resize", Queue: "gone", Payload: []byte("{}"), SubmittedAt: now, Submitter: "alice", Source: contract.FromAPI,
+	}
+	b, err := task.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.say(id, contract.Event{Kind: contract.Submitted, Source: contract.SourceAPI, Queue: "gone", Type: "resize", Task: b})
+	x := w.is(id, "queue-unknown")
+	if !strings.Contains(x.Sentence, `the configuration has no queue "gone" any more`) || len(silent(x)) > 0 {
+		t.Errorf("%q; silent are %v", x.Sentence, silent(x))
+	}
+	w.do("DELETE", "/jobs/"+id, "").want(202) // as it says
+	w.is(id, "cancelled")
+}
+
 // A message that somebody purged is missed, once its queue has been empty for a while.
 func TestExplainAPurgedQueue(t *testing.T) {
 	t.Parallel()

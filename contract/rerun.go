@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -29,7 +30,7 @@ type FollowUp struct {
 // FollowUp tells which run a job gets by itself: false where it has not failed, where no retry mends what it
 // failed of (AppError), where its type and queue ask for none, or where it has had as many in a row as it may.
 // It decides by the document alone, so all who ask give the same answer. Whether a cancel forbade it (`next:
-// none`) stands in the run's record.
+// none`) stands in the run's record, and whether the scheduler is done with the failure already, its RerunMark tells.
 func (c *Config) FollowUp(j *Job) (f FollowUp, ok bool) {
 	q := c.Queue(j.Queue)
 	if q == nil || j.State != StateFailed || len(j.Runs) == 0 {
@@ -73,4 +74,22 @@ func (r *Reruns) wait(n int) time.Duration {
 		}
 	}
 	return min(d, time.Duration(r.MaxDelay))
+}
+
+// RerunMark is how far the scheduler is done with all failures of a stream: what has failed up to there gets no
+// further run any more, whatever the configuration asks for since. One that waits for its time holds the mark back.
+type RerunMark struct {
+	Stream string
+	Seq    uint64
+}
+
+// StreamName tells the stream of events that was made at a moment from every other.
+func StreamName(created time.Time) string { return created.UTC().Format(time.RFC3339Nano) }
+
+// MarshalJSON makes the mark a list, so that whoever takes it for a schedule finds none in it.
+func (m RerunMark) MarshalJSON() ([]byte, error) { return json.Marshal([]any{m.Stream, m.Seq}) }
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (m *RerunMark) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(b, &[]any{&m.Stream, &m.Seq})
 }

@@ -76,19 +76,6 @@ func (r *rerun) round(ctx context.Context) error {
 	return errors.Join(err, r.lookAll(ctx), r.note(ctx))
 }
 
-// rerunMark is how far all failures of a stream are done with.
-type rerunMark struct {
-	Stream string
-	Seq    uint64
-}
-
-// The mark is a list, so that whoever takes it for a schedule finds none in it.
-func (m rerunMark) MarshalJSON() ([]byte, error) { return json.Marshal([]any{m.Stream, m.Seq}) }
-
-func (m *rerunMark) UnmarshalJSON(b []byte) error {
-	return json.Unmarshal(b, &[]any{&m.Stream, &m.Seq})
-}
-
 // begin reads the mark. Where there is none, what has failed so far is the past: nobody was promised a rerun
 // of it. A stream that was made since is read from its first event.
 func (r *rerun) begin(ctx context.Context) error {
@@ -96,11 +83,11 @@ func (r *rerun) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := info.Created.UTC().Format(time.RFC3339Nano)
+	name := contract.StreamName(info.Created)
 	if name == r.stream {
 		return nil
 	}
-	m := rerunMark{name, info.Last}
+	m := contract.RerunMark{Stream: name, Seq: info.Last}
 	e, err := r.marks.Get(ctx, contract.KeyRerunMark)
 	switch {
 	case errors.Is(err, stream.ErrNotFound):
@@ -111,7 +98,7 @@ func (r *rerun) begin(ctx context.Context) error {
 			return fmt.Errorf("%s/%s: %w; delete it, and what fails from then on is run again", contract.BucketSchedules, contract.KeyRerunMark, err)
 		}
 		if m.Stream != name {
-			m = rerunMark{name, 0}
+			m = contract.RerunMark{Stream: name}
 		}
 	}
 	r.stream, r.read, r.marked, r.pending = name, m.Seq, m.Seq, nil
@@ -290,7 +277,7 @@ func (r *rerun) note(ctx context.Context) error {
 }
 
 func (r *rerun) put(ctx context.Context, seq uint64) error {
-	b, err := json.Marshal(rerunMark{r.stream, seq})
+	b, err := json.Marshal(contract.RerunMark{Stream: r.stream, Seq: seq})
 	if err != nil {
 		return err
 	}

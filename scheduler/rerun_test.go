@@ -130,6 +130,44 @@ func TestAFailedJobRunsAgainAfterItsDelay(t *testing.T) {
 	}
 }
 
+// The api promises a run of what stands behind the mark: it must not pass a failure that waits for its time, whatever
+// failed after it and is done with.
+func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	r := newRerun(&o)
+	w.want(w.rounds(r))
+	mark := func() (m contract.RerunMark) {
+		t.Helper()
+		e, err := w.schedules.Get(t.Context(), contract.KeyRerunMark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(e.Value, &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	waits, done := w.task("waits"), w.task("done")
+	done.Type = "plain" // which asks for no reruns
+	w.submitted(waits)
+	w.submitted(done)
+	w.failed(waits, contract.AppExit) // event 3
+	w.failed(done, contract.AppExit)  // event 4
+	w.folds()
+	w.want(w.rounds(r))
+	if m := mark(); m.Seq != 2 {
+		t.Errorf("the mark is %+v while event 3 waits", m)
+	}
+	w.clock.Advance(time.Hour)
+	w.want(w.rounds(r), "2 rerun")
+	if m := mark(); m.Seq != 4 {
+		t.Errorf("the mark is %+v when all is done with", m)
+	}
+}
+
 func TestALostRunIsRecoveredAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -92,6 +92,8 @@ func (t *teller) stream() {
 
 func (t *teller) sqs() {
 	switch s := t.f.SQS; {
+	case t.f.Config == nil:
+		t.say(contract.FromSQS, time.Time{}, "not asked, for the configuration has no queue %s any more", t.f.Job.Queue)
 	case !s.ok():
 		t.silent(contract.FromSQS, s.Fault)
 	case s.Value.Missing:

@@ -48,6 +48,9 @@ func state(s contract.State) change { return func(f *Facts) { f.Job.State = s } 
 
 func emptied(f *Facts) { f.SQS.Value = Counts{} }
 
+// forgotten takes the queue out of the configuration, so that nobody knows where to ask for it.
+func forgotten(f *Facts) { f.Config, f.SQS.Fault = nil, errSlow }
+
 // resends gives the scheduler other patiences than the default ones.
 func resends(accepted, queued time.Duration) change {
 	return func(f *Facts) { f.AcceptedAfter, f.QueuedAfter = accepted, queued }
@@ -159,6 +162,9 @@ var situations = []struct {
 	{"accepted", []change{state(contract.StateAccepted), since(5 * time.Minute)}, "The job is recorded for good and SQS has not taken its task yet; the scheduler sends it now.", "scheduler"},
 	{"sqs-away", []change{state(contract.StateAccepted), func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is recorded for good and SQS does not answer", "Look after SQS"},
 	{"sqs-away", []change{func(f *Facts) { f.SQS.Fault, f.Sight.Value.ScaledJob.Conditions[0].Status = errSlow, "False" }}, "The job's message is on SQS, and SQS does not answer", "Look after SQS"},
+	{"queue-unknown", []change{state(contract.StateAccepted), forgotten}, `The job is recorded for good, but the configuration has no queue "media" any more, so its task cannot be sent; it fails (Expired) when it has waited for 4d.`, "Put queue \"media\" back into the configuration of api and scheduler"},
+	{"queue-unknown", []change{forgotten, func(f *Facts) { f.Sight.Value.ScaledJob = nil }}, `The job is queued, but the configuration has no queue "media" any more, and no ScaledJob`, "the job goes on by itself"},
+	{"queued", []change{forgotten}, "The job is queued, no other is before it, and KEDA makes a pod", ""},                                // whoever makes pods has not forgotten it
 	{"queued", []change{func(f *Facts) { f.SQS.Fault = errSlow }}, "The job is queued, no other is before it, and KEDA makes a pod", ""}, // KEDA may ask
 	{"queue-missing", []change{func(f *Facts) { f.SQS.Value = Counts{Missing: true} }}, `SQS has no queue for "media"`, "https://sqs/media"},
 	{"paused", []change{ahead(3), func(f *Facts) { f.Sight.Value.ScaledJob.Paused = true }}, `Queue "media" is paused by its annotation, so no pod is made for the job, which waits behind 3 others.`, "kubectl -n jobs annotate scaledjob processor-media autoscaling.keda.sh/paused-"},

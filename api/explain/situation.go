@@ -79,11 +79,28 @@ var waitingRows = [...]row{
 		},
 	},
 	{
+		// The configuration may have lost a queue that is still served: then KEDA makes pods for what is queued.
+		name:  "queue-unknown",
+		holds: both(unstarted, func(f *Facts) bool { return f.Config == nil && (accepted(f) || !f.served()) }),
+		says: func(f *Facts) string {
+			end := fmt.Sprintf("it fails (Expired) when it has waited for %s", span(time.Duration(contract.DefaultRetention)))
+			if accepted(f) {
+				return fmt.Sprintf("The job is recorded for good, but the configuration has no queue %q any more, so its task cannot be sent; %s.", f.Job.Queue, end)
+			}
+			return fmt.Sprintf("The job is queued, but the configuration has no queue %q any more, and no ScaledJob that works serves it, as far as is known; %s.", f.Job.Queue, end)
+		},
+		next: func(f *Facts) []string {
+			return []string{
+				fmt.Sprintf("Put queue %q back into the configuration of api and scheduler (`queues:` of the chart), and the job goes on by itself.", f.Job.Queue),
+				"Or end it: `tallyman cancel " + f.Job.JobID + "`.",
+			}
+		},
+	},
+	{
 		// The api may lack a right that KEDA has, so of a queued job KEDA is asked too.
 		name: "sqs-away",
 		holds: both(unstarted, func(f *Facts) bool {
-			s := f.scaled()
-			return !f.SQS.ok() && (accepted(f) || s == nil || s.Condition("Ready").Status != "True")
+			return !f.SQS.ok() && (accepted(f) || !f.served())
 		}),
 		says: func(f *Facts) string {
 			if accepted(f) {
@@ -218,6 +235,12 @@ func (f *Facts) silence() string {
 		return fmt.Sprintf("no bridge has ever told of queue %q", f.Job.Queue)
 	}
 	return fmt.Sprintf("the bridge last told of queue %q %s", f.Job.Queue, f.ago(f.Sight.Value.At.Time))
+}
+
+// served tells whether KEDA is known to make pods for the queue.
+func (f *Facts) served() bool {
+	s := f.scaled()
+	return s != nil && s.Condition("Ready").Status == "True"
 }
 
 func (f *Facts) url() string {

@@ -131,7 +131,7 @@ func (b *board) see(i int, name string, l life) {
 	}
 	columns, _ := sizeOf(b.live)
 	lines := b.render(columns)
-	_ = draw(b.out, lines, b.drawn) // who looks on sees that it failed
+	_ = draw(b.live, lines, b.drawn) // who looks on sees that it failed
 	b.drawn = len(lines)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -216,11 +217,22 @@ func newLogs(s *shared) *cobra.Command {
 			if s.output == "json" {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"output": string(b)})
 			}
-			_, err = cmd.OutOrStdout().Write(b)
-			return err
+			out := cmd.OutOrStdout()
+			_, watched := terminal(out)
+			return writeOutput(out, b, watched)
 		},
 	}
 	cmd.Flags().IntVar(&run, "run", 0, "of this run (the newest)")
 	cmd.Flags().IntVar(&attempt, "attempt", 0, "of this attempt (the newest)")
 	return cmd
+}
+
+// writeOutput prints what a job wrote: byte for byte into a file or another program, but on a terminal nothing that
+// this would obey.
+func writeOutput(out io.Writer, b []byte, watched bool) error {
+	if out = asIs(out); watched {
+		out, b = guarded{out}, bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
+	}
+	_, err := out.Write(b)
+	return err
 }

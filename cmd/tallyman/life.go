@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"tallyman/contract"
@@ -157,10 +158,15 @@ func (l *life) progress(data string) bool {
 }
 
 func firstLine(s string) string {
-	for i, c := range s {
-		if c == '\n' || i > 120 {
+	s, rest, more := strings.Cut(s, "\n")
+	s = inOneCell(s)
+	for i := range s {
+		if i > 120 {
 			return s[:i] + "…"
 		}
+	}
+	if more && rest != "" {
+		return s + "…"
 	}
 	return s
 }

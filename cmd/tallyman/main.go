@@ -49,6 +49,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, in io.Reader, out, diag io.Writer) int {
+	out, diag = guarded{out}, guarded{diag}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(in)

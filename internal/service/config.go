@@ -22,6 +22,9 @@ func LoadConfig(path string) (contract.Config, error) {
 	if err != nil {
 		return contract.Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}
+	if err := asWritten(b); err != nil {
+		return contract.Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
 	c, err := contract.DecodeConfig(j)
 	if err != nil {
 		return contract.Config{}, fmt.Errorf("%s: %w", path, err)

@@ -162,3 +162,35 @@ func TestLoadConfigNamesEveryFault(t *testing.T) {
 		t.Errorf("an unknown key: %v", err)
 	}
 }
+
+// YAML 1.1 takes some words for booleans, and nobody would notice within a schema: they are named, all of them.
+func TestLoadConfigRefusesWordsThatYAMLMisreads(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "jobs.yaml")
+	load := func(schema string) error {
+		t.Helper()
+		text := "queues:\n- name: q\n  types: [{name: own, command: [/bin/true], schema: " + schema + "}]\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := service.LoadConfig(path)
+		return err
+	}
+	err := load(`{properties: {x: {enum: [yes, "no", Off]}, y: {type: number}, n: {minimum: 1}, 010: {}, 7: {}}}`)
+	const schema = "queues[0].types[0].schema.properties"
+	for _, want := range []string{
+		path, schema + `.y: YAML reads the key y as true; write "y" in quotes`, schema + `.n: YAML reads the key n as false; write "n" in quotes`,
+		schema + `.x.enum[0]: YAML reads yes as a boolean; write "yes" in quotes, or true or false`, schema + ".x.enum[2]: YAML reads Off",
+		schema + ".010: YAML reads the key 010 as 8",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %s: %v", want, err)
+		}
+	}
+	if err != nil && strings.Count(err.Error(), "\n") != 4 {
+		t.Errorf("more is named than there is: %v", err)
+	}
+	if err := load(`{properties: {"y": {enum: ["yes", true, False]}, 'n': {}, "010": {}, 7: {}, true: {}}, additionalProperties: false}`); err != nil {
+		t.Error(err)
+	}
+}
