@@ -66,7 +66,9 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newDev(s), newSQS(s), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newPurge(s), newRequeue(s),
 		newEvents(s), newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newVerify(s), newDoctor(s), newProduce(s), newVersion(s),
+		newCompletion(),
 	)
+	refuseUnknownTopics(root)
 	return root
 }
 
