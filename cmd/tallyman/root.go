@@ -46,6 +46,8 @@ func newRoot() *cobra.Command {
 			flags := cmd.Root().PersistentFlags()
 			if marked(cmd, program) {
 				flags = cmd.Flags()
+			} else if err := refuseEmpty(cmd.Flags()); err != nil {
+				return err
 			}
 			if err := service.ApplyEnv(flags); err != nil {
 				return err
