@@ -14,7 +14,7 @@ import (
 // noPayload stands where only the writer of a program knows what it takes.
 const noPayload = "{}"
 
-// hints are the lines that differ with what a configuration has; each must do what it shows when it is pasted.
+// hints are the lines that differ with what a configuration has; each names what is there.
 type hints struct {
 	post   string // body of POST /jobs
 	submit string // words behind `tallyman submit`
@@ -68,7 +68,7 @@ func trial(t *contract.JobType) string {
 	return noPayload
 }
 
-// tellNext prints what to try, ready to be pasted.
+// tellNext prints what to try, ready to be pasted; where only its writer knows what a program takes, it says so.
 func tellNext(out io.Writer, a dev.Addresses, c *contract.Config) {
 	server := ""
 	if a.API != defaultServer {
