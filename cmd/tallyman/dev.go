@@ -44,6 +44,7 @@ func newDev(s *shared) *cobra.Command {
 			if o.Config, err = devConfig(config); err != nil {
 				return err
 			}
+			show.config = o.Config
 			if o.Processor, err = findProcessor(o.Processor); err != nil {
 				return err
 			}
@@ -96,6 +97,7 @@ func findProcessor(named string) (string, error) {
 // devShow is what a person, or a program, wants to see of the pipeline.
 type devShow struct {
 	demo, once, json bool
+	config           contract.Config
 	out, diag        io.Writer
 }
 
@@ -160,25 +162,7 @@ func (s *devShow) ready(ctx context.Context, p *dev.Pipeline) error {
 		fmt.Fprintln(s.diag, "tallyman:", err)
 	}
 	if !s.json {
-		tellNext(s.out, p.Addresses())
+		tellNext(s.out, p.Addresses(), &s.config)
 	}
 	return err
-}
-
-// tellNext prints what to try, ready to be pasted.
-func tellNext(out io.Writer, a dev.Addresses) {
-	server := ""
-	if a.API != defaultServer {
-		server = " --server " + a.API
-	}
-	fmt.Fprintf(out, `
-try next:
-  curl -X POST %[1]s/jobs -d '{"type":"probe","payload":{"target":"127.0.0.1","duration":"3"}}' -H 'Content-Type: application/json'
-  bin/tallyman submit --wait --payload '{"records":1000,"failureRate":0}'%[2]s
-  AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws sqs send-message \
-    --endpoint-url %[3]s --queue-url %[4]s --message-body '{"target":"127.0.0.1","duration":"3"}'
-  nats --server %[5]s sub 'jobs.events.>'
-  curl %[1]s/jobs/stats
-the api is described at %[1]s/docs; Ctrl-C ends all of it, and everything is still there next time
-`, a.API, server, a.SQS, a.Queues[contract.DefaultQueue], a.NATS)
 }

@@ -46,6 +46,8 @@ func newRoot() *cobra.Command {
 			flags := cmd.Root().PersistentFlags()
 			if marked(cmd, program) {
 				flags = cmd.Flags()
+			} else if err := refuseEmpty(cmd.Flags()); err != nil {
+				return err
 			}
 			if err := service.ApplyEnv(flags); err != nil {
 				return err
@@ -66,7 +68,9 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newDev(s), newSQS(s), newSubmit(s), newGet(s), newExplain(s), newList(s), newCancel(s), newPurge(s), newRequeue(s),
 		newEvents(s), newLogs(s), newStats(s), newWatch(s), newWebhooks(s), newVerify(s), newDoctor(s), newProduce(s), newVersion(s),
+		newCompletion(),
 	)
+	refuseUnknownTopics(root)
 	return root
 }
 

@@ -51,6 +51,9 @@ func newSubmit(s *shared) *cobra.Command {
 			if len(args) == 1 {
 				p.Type = args[0]
 			}
+			if len(args) == 1 && strings.TrimSpace(p.Type) == "" { // the api would take its own
+				return errors.New("TYPE is given but empty: name one, or leave it out")
+			}
 			var err error
 			if p.Payload, err = readPayload(payload, cmd.InOrStdin()); err != nil {
 				return err
