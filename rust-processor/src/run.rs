@@ -149,6 +149,7 @@ impl<'a> Run<'a> {
             subject,
             &held.record,
             self.claim.attempt,
+            self.settings.log,
         );
         let limit = self.timeout(task, kind);
         let end = tokio::select! {

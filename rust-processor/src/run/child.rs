@@ -49,6 +49,7 @@ impl Files {
     pub fn prepare(&self, payload: &[u8]) -> io::Result<()> {
         forget(&self.result)?;
         forget(&self.progress)?;
+        forget(&self.payload)?; // which the work might have made a pipe
         fs::write(&self.payload, payload)
     }
 }

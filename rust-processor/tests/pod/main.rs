@@ -17,6 +17,7 @@ mod crash;
 mod hold;
 mod jobs;
 mod pods;
+mod replaced;
 mod run;
 mod server;
 #[cfg(not(feature = "testpoints"))]
