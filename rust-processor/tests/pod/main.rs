@@ -16,6 +16,7 @@ mod crash;
 #[cfg(feature = "testpoints")]
 mod hold;
 mod jobs;
+mod orphans;
 mod pods;
 mod replaced;
 mod run;
