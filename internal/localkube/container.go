@@ -147,13 +147,17 @@ func exitCode(err error) int32 {
 	return int32(exit.ExitCode())
 }
 
-// readTermination reads a termination message, cut as the kubelet cuts it. None is as good as an empty one.
+// readTermination reads a termination message, cut as the kubelet cuts it. None is as good as an empty one, and so is
+// what the work put in its place: here no kubelet mounts it, and a pipe would be waited for.
 func readTermination(path string) string {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
 	b, err := io.ReadAll(io.LimitReader(f, maxTermination))
 	if err != nil {
 		return ""

@@ -59,6 +59,17 @@ func TestOutputIsBounded(t *testing.T) {
 	}
 }
 
+// TestTerminationMessageThatIsAPipe has the work leave a pipe, which nobody writes.
+func TestTerminationMessageThatIsAPipe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil, `rm -f "$TALLYMAN_TERMINATION_LOG"; mkfifo "$TALLYMAN_TERMINATION_LOG"; exit 0`).run()
+	w.finished(1)
+	_, pods := w.only()
+	if message := containerStatus(pods[0], contract.ContainerRun).State.Terminated.Message; message != "" {
+		t.Errorf("the termination message is %q", message)
+	}
+}
+
 // TestOutputHeldOpen has the work leave a child that holds its output open: the attempt ends all the same,
 // and the child with it.
 func TestOutputHeldOpen(t *testing.T) {

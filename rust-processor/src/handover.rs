@@ -1,12 +1,13 @@
 //! What `claim` leaves for `run` on the volume that they share: the envelope's bytes, and which attempt this is.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Outcome;
+use crate::regular;
 
 /// Who owns the run, and how far it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +67,7 @@ impl Volume {
 
     /// Finds the claim, if there is one.
     pub fn find(&self) -> io::Result<Option<Claim>> {
-        match fs::read(self.file("claim.json")) {
+        match regular::read(&self.file("claim.json")) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
@@ -75,7 +76,7 @@ impl Volume {
 
     /// Reads the task's envelope.
     pub fn task(&self) -> io::Result<Vec<u8>> {
-        fs::read(self.file("task.json"))
+        regular::read(&self.file("task.json"))
     }
 }
 
@@ -89,9 +90,7 @@ pub fn forget(path: &Path) -> io::Result<()> {
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    drop(file);
+    regular::write(&part, bytes)?;
     fs::rename(&part, path)
 }
 

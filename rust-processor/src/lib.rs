@@ -13,6 +13,7 @@
 //! | [`handover`], [`termination`] | what `claim` leaves for `run`, and `run` for the bridge |
 //! | [`stream`], [`queue`], [`patience`] | the only doors to NATS and SQS, and trying again while those are away |
 //! | [`contract`] | the words on the wire, the same as in Go |
+//! | [`regular`] | files where the work may have put something else |
 //! | [`settings`], [`log`], [`stop`], [`testpoint`] | environment, log lines, signals, steps to die at in tests |
 //! | [`work`] | the built-in types of work, each run as `processor work TYPE` |
 //!
@@ -36,6 +37,7 @@ pub mod patience;
 pub mod pod;
 pub mod queue;
 pub mod records;
+pub mod regular;
 pub mod run;
 pub mod settings;
 pub mod stop;

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`child`] | the work as a child process: its environment, its input, its end |
+//! | [`children`] | all children of this process, waited for: the work, and what it leaves to PID 1 |
 //! | [`output`] | what the child prints, passed on as it comes and kept to the last 64 KiB |
 //! | [`progress`] | the lines of the progress file, told to whoever listens |
 //! | [`watch`] | what others do to the unit's record in the meantime |
@@ -30,6 +31,7 @@ use verdict::{Attempt, End};
 use watch::{Order, Watch};
 
 pub mod child;
+pub mod children;
 pub mod output;
 pub mod progress;
 pub mod result;
@@ -149,6 +151,7 @@ impl<'a> Run<'a> {
             subject,
             &held.record,
             self.claim.attempt,
+            self.settings.log,
         );
         let limit = self.timeout(task, kind);
         let end = tokio::select! {

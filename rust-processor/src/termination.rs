@@ -1,7 +1,6 @@
 //! The last word to Kubernetes: the container's termination message, from which the bridge records and says what
 //! could not be recorded or said.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::contract::unit::Ending;
 use crate::contract::{Json, Outcome, Reason, UnitRecord, text};
+use crate::regular;
 
 /// Kubernetes keeps no more of it.
 const LIMIT: usize = 4096;
@@ -114,7 +114,7 @@ impl Termination {
 
     /// Writes it; the result goes in only if it fits.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        fs::write(path, self.fitted())
+        regular::write(path, &self.fitted())
     }
 
     fn fitted(&self) -> Vec<u8> {

@@ -46,8 +46,9 @@ fn code(output: &Output) -> i32 {
 }
 
 /// The profile that is printed for a payload.
-fn profile(payload: &Value) -> Value {
-    let output = by_hand("process-data", &payload.to_string(), &[]);
+fn profile(payload: &Value, data_dir: &str) -> Value {
+    let vars = [("TALLYMAN_DATA_DIR", data_dir)];
+    let output = by_hand("process-data", &payload.to_string(), &vars);
     assert_eq!(code(&output), 0, "{}", message(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -151,8 +152,8 @@ fn exit_codes_and_reasons() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().display().to_string();
     let big = " ".repeat(1024 * 1024 + 1);
-    let here: &[(&str, &str)] = &[("TALLYMAN_STORE_DIR", &store)];
-    let table: [Case; 12] = [
+    let here: &[(&str, &str)] = &[("TALLYMAN_STORE_DIR", &store), ("TALLYMAN_DATA_DIR", &store)];
+    let table: [Case; 13] = [
         (
             "process-data",
             r#"{"records":10,"pauseMs":0,"failureRate":0}"#,
@@ -176,12 +177,13 @@ fn exit_codes_and_reasons() {
             65,
             "TALLYMAN_ATTEMPT: must be a whole number from 1",
         ),
+        ("process-data", r#"{"source":"no-such-file.csv"}"#, here, 1, "find /"),
         (
             "process-data",
-            r#"{"source":"no-such-file.csv"}"#,
+            r#"{"source":"/etc/passwd","format":"csv"}"#,
             &[],
-            1,
-            "read source no-such-file.csv: ",
+            65,
+            "source: cannot be read without a data folder; set TALLYMAN_DATA_DIR",
         ),
         (
             "process-data",
@@ -232,8 +234,9 @@ fn an_event_is_stored_under_its_job() {
 
 #[test]
 fn the_profile_of_orders_is_known() {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/orders.csv");
-    let mut got = profile(&json!({"source": source}));
+    let mut got = profile(&json!({"source": source}), data);
     assert_eq!(got["source"], source);
     assert_eq!(got["bytes"], fs::metadata(source).unwrap().len());
     let whole = got.as_object_mut().unwrap();
@@ -274,6 +277,7 @@ fn profile_in_16_mib(path: &Path) -> Value {
     );
     shell
         .args(["-c", &limited])
+        .env("TALLYMAN_DATA_DIR", path.parent().unwrap())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -52,6 +52,14 @@ var refusals = []struct {
 	{"a command and no image", trying + "queues: [{name: a, types: [{name: resize, command: [/resize]}]}]", []string{"queues[0].image: a command needs an image"}},
 	{"a variable that the work never sees", trying + "queues: [{name: a, env: [{name: AWS_PROFILE, value: x}], types: [{name: probe}]}]", []string{"queues[0].env[0].name: AWS_PROFILE: the work inherits nothing"}},
 	{"a volume of ours", trying + "queues: [{name: a, volumes: [{name: nats}], types: [{name: probe}]}]", []string{`queues[0].volumes[0].name: "nats" is the name of one of ours`}},
+	{"data around our credentials", trying + "queues: [{name: a, dataDir: /etc, types: [{name: process-data}]}]", []string{"queues[0].dataDir: /etc has to do with /etc/tallyman, where credentials lie"}},
+	{"data in our credentials", trying + "queues: [{name: a, dataDir: /etc/tallyman/nats/, types: [{name: process-data}]}]", []string{"queues[0].dataDir: /etc/tallyman/nats/ has to do with /etc/tallyman,"}},
+	{"data that is everything", trying + "queues: [{name: a, dataDir: /data/.., types: [{name: process-data}]}]", []string{
+		"queues[0].dataDir: /data/.. has to do with /etc/tallyman,", "with /var/run/secrets,", "with /run/secrets,", "with /proc,",
+	}},
+	{"data around a Secret", trying + "queues: [{name: a, dataDir: /data, volumes: [{name: s, secret: {secretName: s}}], volumeMounts: [{name: s, mountPath: /data/s}], types: [{name: process-data}]}]", []string{
+		"queues[0].dataDir: /data has to do with /data/s, where credentials lie",
+	}},
 	{"an API for everybody", trying + "api: {service: {type: LoadBalancer}}", []string{"api.service.type: a LoadBalancer opens the API", "api.token.secret"}},
 	{"documents that outlive their events", trying + "aggregator: {retention: 744h1s}", []string{"aggregator.retention: 744h1s; the stream keeps events for 744h"}},
 	{"documents that a message outlives", trying + "aggregator: {retention: 96h}\nqueues: [{name: a, retention: 1h, types: [{name: probe}]}, {name: b, types: [{name: probe}]}]", []string{
@@ -99,6 +107,19 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A folder of data is taken, beside a Secret and where its name merely begins like one of those that are refused.
+func TestDataOfItsOwnIsTaken(t *testing.T) {
+	t.Parallel()
+	file := valuesFile(t, trying+"queues: [{name: a, dataDir: /data/in, volumes: [{name: d, emptyDir: {}}, {name: s, secret: {secretName: s}}], "+
+		"volumeMounts: [{name: d, mountPath: /data}, {name: s, mountPath: /data/inner}], types: [{name: process-data}]}, "+
+		"{name: b, dataDir: /process, types: [{name: process-data}]}]")
+	for _, helm := range helms {
+		if _, err := template(t, helm, "-f", file); err != nil {
+			t.Errorf("%s: %v", helm, err)
+		}
 	}
 }
 

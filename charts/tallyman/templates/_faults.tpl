@@ -117,6 +117,20 @@
 {{- $f = append $f (printf "%s.volumes[%d].name: %q is the name of one of ours; take another" $at $j $v.name) -}}
 {{- end -}}
 {{- end -}}
+{{- /* Whoever may post a job reads what lies below dataDir, in the names of a profile's columns. */}}
+{{- with $q.dataDir -}}
+{{- $dir := printf "%s/" (clean . | trimSuffix "/") -}}
+{{- $held := list "/etc/tallyman" "/var/run/secrets" "/run/secrets" "/proc" -}}
+{{- $secret := list -}}
+{{- range $q.volumes }}{{ if or .secret .projected }}{{ $secret = append $secret .name }}{{ end }}{{ end -}}
+{{- range $q.volumeMounts }}{{ if has .name $secret }}{{ $held = append $held (clean .mountPath) }}{{ end }}{{ end -}}
+{{- range $held -}}
+{{- $other := printf "%s/" (trimSuffix "/" .) -}}
+{{- if or (hasPrefix $dir $other) (hasPrefix $other $dir) -}}
+{{- $f = append $f (printf "%s.dataDir: %s has to do with %s, where credentials lie, and every job may read what is below dataDir; give a folder of the data alone" $at $q.dataDir .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and (not $q.image) ($q.types | toJson | contains "\"command\"") (not $q.volumes) -}}
 {{- $f = append $f (printf "%s.image: a command needs an image that has its program (or volumes that bring it); the processor's own has none" $at) -}}
 {{- end -}}

@@ -3,16 +3,18 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::children::{Children, End};
 use super::output::{Pipe, Printed, Shared};
 use crate::contract::Task;
 use crate::contract::config::JobType;
@@ -49,6 +51,7 @@ impl Files {
     pub fn prepare(&self, payload: &[u8]) -> io::Result<()> {
         forget(&self.result)?;
         forget(&self.progress)?;
+        forget(&self.payload)?; // which the work might have made a pipe
         fs::write(&self.payload, payload)
     }
 }
@@ -94,8 +97,8 @@ fn withheld(name: &OsStr) -> bool {
 
 /// The child at work.
 pub struct Child {
-    process: tokio::process::Child,
-    group: Option<Pid>,
+    group: Pid,
+    end: End,
     shared: Shared,
     pipes: Vec<JoinHandle<()>>,
 }
@@ -117,6 +120,10 @@ impl Child {
             Ok(command) => command,
             Err(e) => return Spawned::NotNow(format!("find this program: {e}")),
         };
+        let children = match Children::listen() {
+            Ok(children) => children,
+            Err(e) => return Spawned::NotNow(format!("listen to the ends of children: {e}")),
+        };
         let spawned = Command::new(&program)
             .args(arguments)
             .env_clear()
@@ -125,58 +132,58 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .spawn();
         match spawned {
-            Ok(process) => Spawned::Working(Box::new(Self::attended(process, payload))),
+            Ok(process) => Self::attended(process, children, payload).map_or_else(
+                |e| Spawned::NotNow(format!("attend {}: {e}", program.display())),
+                |child| Spawned::Working(Box::new(child)),
+            ),
             Err(e) if for_now(&e) => Spawned::NotNow(format!("start {}: {e}", program.display())),
             Err(e) => Spawned::Impossible(format!("the command {} cannot be started: {e}", program.display())),
         }
     }
 
-    fn attended(mut process: tokio::process::Child, payload: &[u8]) -> Self {
-        let shared = Shared::default();
-        let mut pipes = Vec::new();
-        if let Some(mut stdin) = process.stdin.take() {
+    fn attended(mut process: std::process::Child, children: Children, payload: &[u8]) -> io::Result<Self> {
+        let group = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
+        let group = group.ok_or_else(|| io::Error::other("it has no pid"))?;
+        // From here on it is stopped when it is dropped, whatever goes wrong.
+        let mut child = Self {
+            group,
+            end: children.wait_for(group),
+            shared: Shared::default(),
+            pipes: Vec::new(),
+        };
+        if let Some(stdin) = process.stdin.take() {
+            let mut stdin = ChildStdin::from_std(stdin)?;
             let payload = payload.to_vec();
             // A child that does not read its input closes the pipe, which is its right.
             tokio::spawn(async move { stdin.write_all(&payload).await });
         }
         if let Some(stdout) = process.stdout.take() {
-            pipes.push(tokio::spawn(shared.clone().drain(
-                Pipe::Out,
-                stdout,
-                tokio::io::stdout(),
-            )));
+            let stdout = ChildStdout::from_std(stdout)?;
+            let drained = child.shared.clone().drain(Pipe::Out, stdout, tokio::io::stdout());
+            child.pipes.push(tokio::spawn(drained));
         }
         if let Some(stderr) = process.stderr.take() {
-            pipes.push(tokio::spawn(shared.clone().drain(
-                Pipe::Err,
-                stderr,
-                tokio::io::stderr(),
-            )));
+            let stderr = ChildStderr::from_std(stderr)?;
+            let drained = child.shared.clone().drain(Pipe::Err, stderr, tokio::io::stderr());
+            child.pipes.push(tokio::spawn(drained));
         }
-        let id = process.id().and_then(|id| i32::try_from(id).ok());
-        Self {
-            group: id.and_then(Pid::from_raw),
-            process,
-            shared,
-            pipes,
-        }
+        Ok(child)
     }
 
     /// Waits for its end.
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.process.wait().await
+        self.end.reached().await
     }
 
     /// Asks it to end, and after the grace period ends it, with all that it started.
     pub async fn stop(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
-        if timeout(grace, self.process.wait()).await.is_err() {
+        if timeout(grace, self.wait()).await.is_err() {
             self.signal(Signal::KILL);
             // Nothing outlives SIGKILL but a process stuck in the kernel, which nobody can wait for.
-            let _ = timeout(LAST_OUTPUT, self.process.wait()).await;
+            let _ = timeout(LAST_OUTPUT, self.wait()).await;
         }
     }
 
@@ -200,15 +207,19 @@ impl Child {
                 pipes.into_iter().filter(|pipe| !pipe.is_finished()).collect()
             };
         }
-        self.signal(Signal::KILL);
         self.shared.take()
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            // The group may be gone already.
-            let _ = kill_process_group(group, signal);
-        }
+        // The group may be gone already.
+        let _ = kill_process_group(self.group, signal);
+    }
+}
+
+/// Nobody is left to watch it.
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 

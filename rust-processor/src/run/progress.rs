@@ -1,15 +1,16 @@
 //! The lines of the progress file, told to whoever listens. Nothing of it is stored, and none of it decides anything.
 
 use std::convert::Infallible;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use std::{fs::File, io};
 
 use serde::Serialize;
 
 use crate::contract::{Time, UnitRecord, text};
+use crate::log::Log;
+use crate::regular;
 use crate::stream::Stream;
 use crate::voice::Clock;
 
@@ -89,19 +90,28 @@ pub struct Tail<'a> {
     subject: String,
     record: &'a UnitRecord,
     attempt: i64,
-    read: Mutex<u64>,
+    log: Log,
+    seen: Mutex<Seen>,
+}
+
+/// How far the file was looked at.
+#[derive(Debug, Default)]
+struct Seen {
+    read: u64,
+    given_up: bool,
 }
 
 impl<'a> Tail<'a> {
     /// The progress of an attempt.
-    pub fn of(path: &Path, stream: Stream, subject: String, record: &'a UnitRecord, attempt: i64) -> Self {
+    pub fn of(path: &Path, stream: Stream, subject: String, record: &'a UnitRecord, attempt: i64, log: Log) -> Self {
         Self {
             path: path.to_owned(),
             stream,
             subject,
             record,
             attempt,
-            read: Mutex::new(0),
+            log,
+            seen: Mutex::default(),
         }
     }
 
@@ -136,10 +146,26 @@ impl<'a> Tail<'a> {
 
     /// The last whole line that was not seen yet.
     fn news(&self) -> Option<Line> {
-        let mut from = self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (bytes, start) = read_end(&self.path, *from).ok()?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.given_up {
+            return None;
+        }
+        let (bytes, start) = match read_end(&self.path, seen.read) {
+            Ok(end) => end,
+            Err(e) if e.kind() == ErrorKind::NotFound => return None,
+            Err(e) => {
+                // Said once, and not looked at again: a pipe would be opened, and let go, four times a second.
+                seen.given_up = true;
+                let fault = e.to_string();
+                self.log.warn(
+                    "the progress file cannot be read; progress is not told",
+                    &[("error", &fault)],
+                );
+                return None;
+            }
+        };
         let whole = bytes.iter().rposition(|byte| *byte == b'\n')? + 1;
-        *from = start + whole as u64;
+        seen.read = start + whole as u64;
         let text = String::from_utf8_lossy(bytes.get(..whole)?);
         let last = text.lines().rev().find(|line| !line.trim().is_empty())?;
         Some(Line::parse(last))
@@ -148,7 +174,7 @@ impl<'a> Tail<'a> {
 
 /// Reads what a file holds from an offset on, or the last chunk of it, and tells where that began.
 fn read_end(path: &Path, from: u64) -> io::Result<(Vec<u8>, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = regular::open(path)?;
     let length = file.metadata()?.len();
     let from = if length < from { 0 } else { from }; // somebody wrote the file anew
     let start = from.max(length.saturating_sub(CHUNK));

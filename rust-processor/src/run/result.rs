@@ -1,10 +1,10 @@
 //! What the work left behind in its result file.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use crate::contract::{Json, MAX_RESULT_BYTES};
+use crate::regular;
 
 /// Levels of nesting that are left for a result inside of an event.
 const MAX_DEPTH: i64 = crate::contract::MAX_DEPTH - 2;
@@ -12,7 +12,7 @@ const MAX_DEPTH: i64 = crate::contract::MAX_DEPTH - 2;
 /// Reads a result of at most 32 KiB: JSON, any other text as a JSON string, nothing where there is
 /// no file or an empty one. What cannot be a result is a fault, in words for the job's owner.
 pub fn read(path: &Path) -> Result<Option<Json>, String> {
-    let file = match File::open(path) {
+    let file = match regular::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(format!("the result file cannot be read: {e}")),

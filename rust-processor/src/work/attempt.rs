@@ -26,7 +26,7 @@ pub struct Attempt {
     pub result_file: Option<PathBuf>,
     /// `TALLYMAN_PROGRESS_FILE`, where progress is wanted.
     pub progress_file: Option<PathBuf>,
-    /// `TALLYMAN_DATA_DIR`; when set, a `source` must be below it.
+    /// `TALLYMAN_DATA_DIR`, below which a `source` must be; without it there is none.
     pub data_dir: Option<PathBuf>,
     /// `TALLYMAN_STORE_DIR`, where `store-event` writes.
     pub store_dir: Option<PathBuf>,

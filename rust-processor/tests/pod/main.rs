@@ -16,7 +16,9 @@ mod crash;
 #[cfg(feature = "testpoints")]
 mod hold;
 mod jobs;
+mod orphans;
 mod pods;
+mod replaced;
 mod run;
 mod server;
 #[cfg(not(feature = "testpoints"))]

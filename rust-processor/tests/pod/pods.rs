@@ -87,6 +87,21 @@ impl<'a> Pod<'a> {
         self.command(container).output().unwrap()
     }
 
+    /// Starts the main container, and waits for its end no longer than a test waits for anything: for work that could
+    /// hold it up for ever.
+    pub fn runs_in_time(&self) -> Output {
+        let mut child = self.start("run");
+        let end = std::time::Instant::now() + DEADLINE;
+        while child.try_wait().unwrap().is_none() {
+            if std::time::Instant::now() > end {
+                child.kill().unwrap();
+                panic!("`run` was held up: {:?}", child.wait_with_output().unwrap());
+            }
+            std::thread::park_timeout(Duration::from_millis(5)); // between two looks
+        }
+        child.wait_with_output().unwrap()
+    }
+
     /// Runs the init container, which must end so.
     pub fn claim(&self, code: i32) {
         self.ends("claim", code);
@@ -115,11 +130,16 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// Waits for a file to appear, by asking again and again for as long as a test waits for anything.
+/// Waits for a file to appear.
 pub fn appears(path: &Path) {
+    holds(&format!("{} is there", path.display()), || path.exists());
+}
+
+/// Waits until something holds, by asking again and again for as long as a test waits for anything.
+pub fn holds(what: &str, so: impl Fn() -> bool) {
     let end = std::time::Instant::now() + DEADLINE;
-    while !path.exists() {
-        assert!(std::time::Instant::now() < end, "{} never appeared", path.display());
+    while !so() {
+        assert!(std::time::Instant::now() < end, "in vain was waited until {what}");
         std::thread::park_timeout(Duration::from_millis(5)); // between two looks
     }
 }

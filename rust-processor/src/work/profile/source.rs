@@ -1,11 +1,12 @@
 //! The file that is read: where it may be, its format, its bytes, counted.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Take};
 use std::path::{Component, Path, PathBuf};
 
 use super::csv::Dialect;
 use super::table::Table;
+use crate::regular;
 use crate::work::failure::Failure;
 use crate::work::fields::Fields;
 use crate::work::progress::Progress;
@@ -64,16 +65,15 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens the file that `source` names, below `data_dir` if there is one.
+    /// Opens the file that `source` names, below `data_dir`.
     pub fn open(source: &str, data_dir: Option<&Path>) -> Result<Self, Failure> {
         let path = locate(source, data_dir)?;
         let unreadable = |cause: io::Error| Failure::while_doing(format!("read source {source}"), cause);
-        // Asked before opening, since opening a named pipe would wait for its writer.
-        let about = fs::metadata(&path).map_err(unreadable)?;
-        if !about.is_file() {
-            return Err(Failure::of("source", format!("{source} is not a regular file")));
-        }
-        let file = File::open(&path).map_err(unreadable)?;
+        // Every link was followed already, so one that stands there now was put there to lead elsewhere.
+        let file = regular::open(&path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::InvalidInput => Failure::of("source", format!("{source} is not a regular file")),
+            _ => unreadable(cause),
+        })?;
         let total = file.metadata().map_err(unreadable)?.len();
         let mut opened = Self {
             input: BufReader::with_capacity(BUFFER, file.take(total)),
@@ -110,8 +110,9 @@ impl Source {
     }
 }
 
-/// The path that a source names. With a data folder it must lead below it, by its words and, once links are followed, in
-/// fact; without one any file that the process may read is allowed.
+/// The path that a source names. It must lead below the data folder, by its words and, once links are followed, in fact.
+/// Without a data folder there is no source: whoever may post a job would name the credentials that lie in this pod, and
+/// read them in the names of the profile's columns.
 fn locate(source: &str, data_dir: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some((scheme, _)) = source.split_once("://") {
         let advice = format!("a {scheme} source cannot be read yet; give the path of a file");
@@ -121,7 +122,8 @@ fn locate(source: &str, data_dir: Option<&Path>) -> Result<PathBuf, Failure> {
         return Err(Failure::of("source", "must be the path of a file"));
     }
     let Some(root) = data_dir else {
-        return Ok(PathBuf::from(source));
+        let advice = "cannot be read without a data folder; set TALLYMAN_DATA_DIR, in the chart the queue's dataDir";
+        return Err(Failure::of("source", advice));
     };
     let outside = || Failure::of("source", format!("{source} is not below the data folder"));
     let real = |path: &Path| {
@@ -160,6 +162,7 @@ fn plain(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -199,6 +202,7 @@ mod tests {
         fs::write(data.join("in.csv"), "a\n").unwrap();
         symlink(home.path().join("secret.csv"), data.join("link.csv")).unwrap();
         symlink(data.join("in.csv"), data.join("sub/inner.csv")).unwrap();
+        symlink("../..", data.join("sub/up")).unwrap(); // a folder outside, by a link whose words stay inside
         let absolute = data.join("in.csv").display().to_string();
         let secret = home.path().join("secret.csv").display().to_string();
         for source in ["in.csv", "./sub/../in.csv", "sub/inner.csv", &absolute] {
@@ -207,6 +211,7 @@ mod tests {
         for source in [
             "../secret.csv",
             "link.csv",
+            "sub/up/secret.csv",
             "sub/../../secret.csv",
             &secret,
             "/etc/passwd",
@@ -218,7 +223,22 @@ mod tests {
                 Failure::Permanent(format!("source: {source} is not below the data folder"))
             );
         }
-        Source::open(&secret, None).unwrap();
+    }
+
+    #[test]
+    fn without_a_data_folder_no_source_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let there = home.path().join("in.csv").display().to_string();
+        fs::write(&there, "a\n").unwrap();
+        for source in [there.as_str(), "in.csv", "/nowhere/at/all.csv"] {
+            let advice =
+                "cannot be read without a data folder; set TALLYMAN_DATA_DIR, in the chart the queue's dataDir";
+            assert_eq!(
+                Source::open(source, None).unwrap_err(),
+                Failure::Permanent(format!("source: {advice}")),
+                "{source}"
+            );
+        }
     }
 
     #[test]
@@ -226,15 +246,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let missing = Source::open("missing.csv", Some(folder.path())).unwrap_err();
         assert!(matches!(missing, Failure::Retryable(_)), "{missing}");
-        for source in [
-            folder.path().to_str().unwrap(),
-            "/dev/zero",
-            "",
-            "a\0b",
-            "s3://bucket/key.csv",
-            "https://a/b.csv",
+        let pipe = folder.path().join("pipe.csv");
+        let mkfifo = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(mkfifo.unwrap().success());
+        for (source, data_dir) in [
+            (".", folder.path()),
+            ("pipe.csv", folder.path()),
+            ("zero", Path::new("/dev")),
+            ("", folder.path()),
+            ("a\0b", folder.path()),
+            ("s3://bucket/key.csv", folder.path()),
+            ("https://a/b.csv", folder.path()),
         ] {
-            let failure = Source::open(source, None).unwrap_err();
+            let failure = Source::open(source, Some(data_dir)).unwrap_err();
             assert!(matches!(failure, Failure::Permanent(_)), "{failure}");
             assert!(failure.to_string().starts_with("source: "), "{failure}");
         }
