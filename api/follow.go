@@ -125,6 +125,7 @@ func (s *Server) followEvents(c *fiber.Ctx) error {
 		return err
 	}
 	return s.stream(c, func(e *eventWriter) error {
+		defer r.Close()
 		if !known {
 			if err := e.gap(gap{Detail: "this stream has no event " + strconv.FormatUint(at.after, 10) + "; what follows is what happens from now on"}); err != nil {
 				return err
@@ -157,13 +158,17 @@ func (s *Server) reader(ctx context.Context, at place) (r *feed.Reader, known bo
 	return s.feed.Reader(ctx, after)
 }
 
+// tooSlow is why a client is let go.
+const tooSlow = "you read more slowly than events come, or than others who wait can bear; come back with this id as Last-Event-ID"
+
 // follow sends what the log has and then what comes, until the client or the server ends. A client that was up
-// to date and falls behind what memory holds is let go: for it, the log would be read without an end.
+// to date and falls behind what memory holds is let go: for it, the log would be read without an end. So is one that
+// keeps for long what it was to be sent of the past, where others wait until there is room for theirs.
 func (s *Server) follow(e *eventWriter, f *feed.Filter, r *feed.Reader) error {
 	for live := false; ; {
 		now := r.Live()
 		if live && !now {
-			return e.drop(r.At(), "you read more slowly than events come; come back with this id as Last-Event-ID")
+			return e.drop(r.At(), tooSlow)
 		}
 		live = now
 		batch, err := r.Next(s.leaving)
@@ -175,7 +180,7 @@ func (s *Server) follow(e *eventWriter, f *feed.Filter, r *feed.Reader) error {
 		case err != nil: // the log cannot be read, and what is in memory is not next
 			wait = after(time.Second)
 		}
-		if err := e.batch(f, &batch, r.At()); err != nil {
+		if goOn, err := e.batch(f, &batch, r); !goOn {
 			return err
 		}
 		if wait == nil {
@@ -187,28 +192,36 @@ func (s *Server) follow(e *eventWriter, f *feed.Filter, r *feed.Reader) error {
 	}
 }
 
-// batch sends what a client wants of a batch that ends at a sequence.
-func (e *eventWriter) batch(f *feed.Filter, b *feed.Batch, end uint64) error {
+// batch sends what a client wants of a batch that its reader was handed last; false where that is the end.
+func (e *eventWriter) batch(f *feed.Filter, b *feed.Batch, r *feed.Reader) (goOn bool, err error) {
 	if len(b.Events) == 0 && b.Missing == 0 {
-		return nil
+		return true, nil
 	}
 	if b.Missing > 0 {
-		first := end + 1
+		first := r.At() + 1
 		if len(b.Events) > 0 {
 			first = b.Events[0].Seq
 		}
 		if err := e.gap(gap{Detail: "these events are no longer kept", From: first - b.Missing, To: first - 1}); err != nil {
-			return err
+			return false, err
 		}
 	}
-	for _, st := range b.Events {
-		if f.Wants(st) {
-			e.event(st.Seq, string(st.Event.Kind), st.Raw)
-		} else {
+	sent := 0 // bytes, since it was last asked whether the client is too slow
+	for i, st := range b.Events {
+		if !f.Wants(st) {
 			e.pass(st.Seq)
+			continue
+		}
+		e.event(st.Seq, string(st.Event.Kind), st.Raw)
+		if sent += len(st.Raw); sent <= flushAt || i == len(b.Events)-1 {
+			continue
+		}
+		if sent = 0; r.Late(st.Seq) {
+			return false, e.drop(st.Seq, tooSlow)
 		}
 	}
-	return e.flush()
+	err = e.flush()
+	return err == nil, err
 }
 
 // gap tells a client what it will not see.

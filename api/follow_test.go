@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tallyman/contract"
+	"tallyman/internal/feed"
 )
 
 func TestFollowAllEvents(t *testing.T) {
@@ -128,6 +130,48 @@ func TestFollowTellsTheSlow(t *testing.T) {
 		if id != strconv.Itoa(i+1) {
 			t.Fatalf("event %d has the id %s", i+1, id)
 		}
+	}
+}
+
+// Who is slow with the past keeps what others wait for: it is told so, and misses nothing when it comes back.
+func TestFollowTellsTheSlowOfThePast(t *testing.T) {
+	t.Parallel()
+	w := newServer(t)
+	w.server.writing = 5 * time.Minute              // the test's own machine may be slow
+	room := feed.Options{PastBytes: 1, Patience: 1} // for one
+	w.server.feed = feed.New(w.stream, slog.New(slog.DiscardHandler), room)
+	const all = 600 // of 30 KiB: more than both ends of a connection hold
+	result, _ := json.Marshal(strings.Repeat("x", 30<<10))
+	id, _ := contract.NewJobID(time.Now(), rand.Reader)
+	for n := range all {
+		w.say(id, contract.Event{Kind: contract.Succeeded, Run: n + 1, Attempt: 1, Result: result})
+	}
+	w.run(func(ctx context.Context) error { <-ctx.Done(); return nil })
+	body, release := w.idle("/jobs/events?after=0")
+	t.Cleanup(release)
+	waits := w.follow("/jobs/events?after=0")
+	slow := &listener{t: t, events: make(chan sse, all+10)}
+	go func() {
+		defer close(slow.events)
+		slow.read(bufio.NewScanner(body), make(chan struct{}))
+	}()
+	told := 0
+	for _, l := range []*listener{slow, waits} {
+		for n := 1; n <= all; {
+			e, _ := l.next()
+			switch {
+			case e.event == "lagged" && e.id == strconv.Itoa(n-1):
+				told++
+				l = w.follow("/jobs/events", header{"Last-Event-ID", e.id})
+			case e.event == "succeeded" && e.id == strconv.Itoa(n):
+				n++
+			default:
+				t.Fatalf("in the place of %d: id %q, event %q", n, e.id, e.event)
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("nobody was told")
 	}
 }
 

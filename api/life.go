@@ -73,18 +73,27 @@ func (s *Server) sendNew(e *eventWriter, f *feed.Filter, job *contract.Job, sent
 		if seq <= sent {
 			continue
 		}
-		ctx, cancel := s.work()
-		st, err := s.eventAt(ctx, seq)
-		cancel()
-		if err != nil && !isNotFound(err) {
+		if err := s.sendOne(e, f, seq); err != nil && !isNotFound(err) {
 			return sent, err
-		}
-		if err == nil && f.Wants(&st) {
-			e.event(seq, string(st.Event.Kind), st.Raw)
 		}
 		sent = seq
 	}
 	return sent, nil
+}
+
+// sendOne keeps an event for no longer than it takes to send it.
+func (s *Server) sendOne(e *eventWriter, f *feed.Filter, seq uint64) error {
+	ctx, cancel := s.work()
+	defer cancel()
+	st, giveBack, err := s.feed.Keep(ctx, seq)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	if f.Wants(st) {
+		e.event(seq, string(st.Event.Kind), st.Raw)
+	}
+	return nil
 }
 
 // end says that nothing more will come by itself.

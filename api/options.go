@@ -112,7 +112,8 @@ type Options struct {
 	AcceptedAfter time.Duration // the scheduler's, for explain to say when a run is sent again: 30 s by default
 	QueuedAfter   time.Duration // likewise; 0: never
 
-	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB
+	MaxStreams int           // clients that follow at a time, 2000 by default; each costs some 50 KiB, PastBytes beside
+	PastBytes  int64         // of events that clients are sent of the past, for all of them: 64 MiB by default, 2 MiB at least
 	Heartbeat  time.Duration // of a stream with nothing to say, 10 s by default
 	Timeout    time.Duration // of a request's work, 5 s by default
 	Log        *slog.Logger
@@ -124,6 +125,8 @@ type Options struct {
 const (
 	DefaultAddr       = "127.0.0.1:8080"
 	DefaultMaxStreams = 2000
+	DefaultPastBytes  = feed.DefaultPastBytes
+	minPastBytes      = 2 << 20
 	defaultHeartbeat  = 10 * time.Second
 	maxHeartbeat      = 15 * time.Second
 	defaultTimeout    = 5 * time.Second
@@ -134,6 +137,7 @@ func (o *Options) setDefaults() {
 	o.Addr = or(o.Addr, DefaultAddr)
 	o.AcceptedAfter = or(o.AcceptedAfter, contract.DefaultAcceptedAfter)
 	o.MaxStreams = or(o.MaxStreams, DefaultMaxStreams)
+	o.PastBytes = or(o.PastBytes, DefaultPastBytes)
 	o.Heartbeat = or(o.Heartbeat, defaultHeartbeat)
 	o.Timeout = or(o.Timeout, defaultTimeout)
 	o.Log = or(o.Log, slog.Default())
@@ -181,6 +185,7 @@ func (o *Options) validate() error {
 	need(o.AcceptedAfter >= 0, "AcceptedAfter", "must not be less than 0")
 	need(o.QueuedAfter >= 0, "QueuedAfter", "must not be less than 0")
 	need(o.MaxStreams > 0, "MaxStreams", "must be at least 1")
+	need(o.PastBytes >= minPastBytes, "PastBytes", "must be at least 2097152, or no page of the past fits")
 	need(o.Heartbeat > 0 && o.Heartbeat <= maxHeartbeat, "Heartbeat", "must be at most 15s, or proxies cut idle streams")
 	need(o.Timeout > 0, "Timeout", "must be more than 0")
 	return errors.Join(faults...)

@@ -118,7 +118,7 @@ func New(o Options) (*Server, error) {
 		cron: o.Cron, past: newPast(o.Past), claims: o.Claims, counter: o.Counter, remarks: o.Remarks,
 		store: o.Schedules, jobs: o.Jobs, ticks: o.Ticks, reports: o.Reports, audits: newAudits(o.Auditor), checkups: newCheckups(),
 		purging: make(chan struct{}, 1), purgeFor: o.Timeout,
-		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log),
+		ledger: newLedger(o.Log, index, bells), words: newWords(o.Events), feed: feed.New(o.Events, o.Log, feed.Options{PastBytes: o.PastBytes}),
 		progress: newProgress(bells, o.Now), schedules: newSchedules(),
 		listener: listener, own: []byte(listener.Addr().String()), loopback: isLoopback(listener.Addr()),
 		streams: make(chan struct{}, o.MaxStreams),

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,10 +20,14 @@ import (
 const eventStream = "text/event-stream"
 
 // A client may leave its window full for writeTimeout, then it is dropped; flushAt bytes are written within it,
-// so that one who reads slowly is not taken for one who does not.
+// so that one who reads slowly is not taken for one who does not. A line is written in pieces: between us and the
+// connection are copies of what is written at once, several for each client. The kernel would take megabytes for
+// a connection, charge them to our container, and tell of what a slow client reads only after a third of them.
 const (
 	writeTimeout = 10 * time.Second
 	flushAt      = 64 << 10
+	pieceBytes   = 4 << 10
+	kernelBytes  = 64 << 10
 )
 
 // eventWriter writes Server-Sent Events to one client. A write that fails says that the client is gone:
@@ -57,6 +62,9 @@ func (s *Server) stream(c *fiber.Ctx, write func(*eventWriter) error) error {
 		return nil
 	}
 	id, conn := s.requestID(c), c.Context().Conn()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(kernelBytes) // fails only where the client is gone
+	}
 	c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 		defer func() { <-s.streams }()
 		defer func() { // no middleware stands around this: a panic would end the process
@@ -88,13 +96,15 @@ func (e *eventWriter) event(id uint64, name string, data []byte) {
 	}
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
 		_, _ = e.w.WriteString("data: ")
-		_, _ = e.w.Write(line)
+		for piece := range slices.Chunk(line, pieceBytes) {
+			_, _ = e.w.Write(piece)
+			if e.unsent += len(piece); e.unsent > flushAt {
+				_ = e.flush() // the next one fails, too
+			}
+		}
 		_ = e.w.WriteByte('\n')
 	}
 	_ = e.w.WriteByte('\n')
-	if e.unsent += len(data); e.unsent > flushAt {
-		_ = e.flush() // the next one fails, too
-	}
 }
 
 func (e *eventWriter) id(id uint64) {

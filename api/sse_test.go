@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"net"
 	"net/http"
@@ -151,5 +152,26 @@ func TestEventWriterTellsWhereItIs(t *testing.T) {
 		"id: 9\nevent: lagged\ndata: {\"detail\":\"too slow\",\"resumeFrom\":9}\n\n"
 	if got := out.String(); got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// sizes notes how large the largest write was.
+type sizes struct{ most int }
+
+func (s *sizes) Write(p []byte) (int, error) {
+	s.most = max(s.most, len(p))
+	return len(p), nil
+}
+
+// What is written at once lies several times between us and a slow client, so that a large event goes in pieces.
+func TestEventWriterWritesInPieces(t *testing.T) {
+	t.Parallel()
+	here, there := net.Pipe()
+	t.Cleanup(func() { _, _ = here.Close(), there.Close() })
+	var out sizes
+	e := &eventWriter{w: bufio.NewWriter(&out), conn: here}
+	e.event(7, "x", bytes.Repeat([]byte("x"), 1<<20))
+	if err := e.flush(); err != nil || out.most > 16<<10 {
+		t.Errorf("%d bytes at once, %v", out.most, err)
 	}
 }

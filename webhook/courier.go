@@ -75,11 +75,15 @@ func (c *courier) term(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() { reader.Close() }()
 	for {
 		if c.unfollowed(&r) {
-			if reader, _, err = c.feed.Reader(ctx, c.asked.From-1); err != nil {
+			other, _, err := c.feed.Reader(ctx, c.asked.From-1)
+			if err != nil {
 				return err
 			}
+			reader.Close()
+			reader = other
 			r.Seq, r.Order, r.Failing, found = reader.At(), c.asked.ID, nil, false
 			c.log.Info("goes on from another place", "from", c.asked.From, "by", c.asked.By)
 		}

@@ -40,7 +40,7 @@ func (w *Webhooks) Run(ctx context.Context) error {
 
 // lead delivers until ctx ends. One feed serves all webhooks: those that are up to date read the log once.
 func (w *Webhooks) lead(ctx context.Context) error {
-	events := feed.New(w.o.Events, w.o.Log)
+	events := feed.New(w.o.Events, w.o.Log, feed.Options{})
 	work, ctx := errgroup.WithContext(ctx)
 	work.Go(func() error { return events.Run(ctx) })
 	orders := make(map[string]chan contract.WebhookOrder)

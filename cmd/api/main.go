@@ -25,6 +25,7 @@ func main() {
 	p.Flags.StringVar(&o.Addr, "addr", api.DefaultAddr, "where to listen")
 	p.Flags.StringVar(&o.TokenFile, "token-file", "", "file with the bearer token to ask for; none is asked for without")
 	p.Flags.IntVar(&o.MaxStreams, "max-streams", api.DefaultMaxStreams, "clients that follow events at a time")
+	p.Flags.Int64Var(&o.PastBytes, "past-bytes", api.DefaultPastBytes, "bytes of past events in memory, for all together who are sent them")
 	p.Flags.StringVar(&o.IndexPath, "index", "", "file of the disposable index; in memory without")
 	p.NeedRetention(&past.Retention, aggregator.DefaultRetention, "the aggregator's, for the stats of a past moment to be the same")
 	p.Flags.IntVar(&past.Most, "replay", aggregator.DefaultReplay, "how many events are read at most for the stats of a past moment")

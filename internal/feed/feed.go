@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sort"
 	"sync"
@@ -16,27 +17,27 @@ const (
 	maxEvents = 4096
 	maxBytes  = 16 << 20
 	take      = 256
-	maxReads  = 4 // pages of the log read at a time, whoever wants them
 	retry     = time.Second
 	lookEvery = 10 * time.Second
-	readLimit = 5 * time.Second // of one page, the wait for its turn included
 )
 
 // Log is the stream of events; *stream.Stream is one.
 type Log interface {
 	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error.
 	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
-	// Page gives up to limit events from a sequence on, oldest first; none where there is nothing (yet).
+	// Page gives up to limit events from a sequence on, oldest first, and no more once they have stream.PageBytes;
+	// none where there is nothing (yet).
 	Page(ctx context.Context, from uint64, limit int) ([]stream.Stored, error)
 	Info(ctx context.Context) (stream.Info, error)
 }
 
 // Feed holds the newest events. Make one with New, let it Run, and read it by Readers.
 type Feed struct {
-	log   *slog.Logger
-	from  Log
-	look  time.Duration
-	reads chan struct{}
+	log      *slog.Logger
+	from     Log
+	look     time.Duration
+	past     *past
+	patience time.Duration
 
 	mu      sync.Mutex
 	ring    []*stream.Stored // ascending
@@ -49,8 +50,12 @@ type Feed struct {
 }
 
 // New makes a Feed that is empty until it runs.
-func New(log Log, logger *slog.Logger) *Feed {
-	return &Feed{log: logger, from: log, look: lookEvery, reads: make(chan struct{}, maxReads), more: make(chan struct{}), heard: time.Now()}
+func New(log Log, logger *slog.Logger, o Options) *Feed {
+	o.setDefaults()
+	return &Feed{
+		log: logger, from: log, look: lookEvery, past: newPast(log, o.PastBytes), patience: o.Patience,
+		more: make(chan struct{}), heard: time.Now(),
+	}
 }
 
 // Run follows the stream from its present end on, until ctx ends.
@@ -116,7 +121,7 @@ func (f *Feed) follow(ctx context.Context, began stream.Info) error {
 		}
 	}()
 	err := f.from.Follow(ctx, began.Last+1, func(st stream.Stored) error {
-		f.add(&st)
+		f.add(told(st))
 		return nil
 	})
 	if errors.Is(context.Cause(ctx), ErrAnew) {
@@ -197,7 +202,7 @@ func (f *Feed) Created() time.Time {
 	return f.created
 }
 
-// Event gives one event from memory; nil where it is not held.
+// Event gives one event from memory; nil where it is not held. Of its Event there is only what tells whose it is.
 func (f *Feed) Event(seq uint64) *stream.Stored {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -212,6 +217,24 @@ func (f *Feed) behind(seq uint64) int {
 	return sort.Search(len(f.ring), func(i int) bool { return f.ring[i].Seq > seq })
 }
 
+// Keep gives one event, from memory or from the log, and what gives it back: whoever waits to read the past may
+// wait for that. stream.ErrNotFound: it is not stored (yet), or no more.
+func (f *Feed) Keep(ctx context.Context, seq uint64) (st *stream.Stored, giveBack func(), err error) {
+	if st := f.Event(seq); st != nil {
+		return st, func() {}, nil
+	}
+	page, share, err := f.past.page(ctx, seq, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	giveBack = func() { f.past.free.Release(share) }
+	if len(page) == 0 || page[0].Seq != seq {
+		giveBack()
+		return nil, nil, fmt.Errorf("event %d: %w", seq, stream.ErrNotFound)
+	}
+	return told(page[0]), giveBack, nil
+}
+
 // held gives what the ring has behind a place, and what is closed when there is more; false where the place is
 // older than the ring, or of a stream that was.
 func (f *Feed) held(created time.Time, at uint64, into []*stream.Stored) ([]*stream.Stored, <-chan struct{}, bool, error) {
@@ -223,6 +246,12 @@ func (f *Feed) held(created time.Time, at uint64, into []*stream.Stored) ([]*str
 	case at < f.floor:
 		return nil, nil, false, nil
 	}
-	i := f.behind(at)
-	return append(into, f.ring[i:min(i+take, len(f.ring))]...), f.more, true, nil
+	bytes := 0
+	for _, st := range f.ring[f.behind(at):] { // who is slow with them keeps them, though the ring has forgotten them
+		if len(into) == take || bytes >= stream.PageBytes {
+			break
+		}
+		into, bytes = append(into, st), bytes+len(st.Raw)
+	}
+	return into, f.more, true, nil
 }

@@ -37,7 +37,7 @@ func newWorld(t *testing.T, before int) *world {
 		t.Fatal(err)
 	}
 	w.say(before)
-	w.feed = New(w.stream, slog.New(slog.DiscardHandler))
+	w.feed = New(w.stream, slog.New(slog.DiscardHandler), Options{})
 	w.feed.look = 20 * time.Millisecond
 	w.run(w.feed)
 	return w
@@ -221,7 +221,7 @@ func TestAStreamMadeAnewIsNoticed(t *testing.T) {
 func TestAnIDThatOthersHaveSeenIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 3)
-	behind := New(w.stream, slog.New(slog.DiscardHandler))
+	behind := New(w.stream, slog.New(slog.DiscardHandler), Options{})
 	info, err := w.stream.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestAnIDThatOthersHaveSeenIsWaitedFor(t *testing.T) {
 
 func TestFeedForgetsTheOldest(t *testing.T) {
 	t.Parallel()
-	f := New(nil, nil)
+	f := New(nil, nil, Options{})
 	f.begin(stream.Info{Created: time.Unix(1, 0), Last: 10})
 	for seq := uint64(11); seq <= 10+maxEvents+5; seq++ {
 		f.add(&stream.Stored{Seq: seq, Raw: make([]byte, 10)})

@@ -12,17 +12,20 @@ import (
 // ErrAnew: the stream is another one than that which the reader began with, so its place means nothing.
 var ErrAnew = errors.New("the stream of events has been made anew")
 
-// Reader is one follower's place in the log. It belongs to one goroutine.
+// Reader is one follower's place in the log. It belongs to one goroutine, which closes it: what it was handed of
+// the past is kept at the expense of all others who read it.
 type Reader struct {
 	feed    *Feed
 	created time.Time
 	at      uint64
 	room    []*stream.Stored
+	share   int64     // of the past, that is kept for this one; 0: what it was handed was the ring's
+	since   time.Time // when it was handed that
 }
 
 // Batch is what a reader has come to see.
 type Batch struct {
-	Events  []*stream.Stored // until the next call; nobody changes an event
+	Events  []*stream.Stored // until the next call; as Feed.Event gives them, and nobody changes one
 	Missing uint64           // so many before the first of them, or before the reader's place, are no longer kept
 	More    <-chan struct{}  // closed when there is more; where Events is empty
 }
@@ -62,8 +65,29 @@ func (r *Reader) Live() bool {
 	return r.at >= r.feed.floor
 }
 
+// Close gives back what the reader was handed. It may go on.
+func (r *Reader) Close() {
+	if r.share > 0 {
+		r.feed.past.free.Release(r.share)
+		r.share = 0
+	}
+	clear(r.room) // an event that nobody else has would stay for as long as the reader
+}
+
+// Late tells a reader who has come to a sequence of what he was handed that he is too slow with the rest: the ring
+// has forgotten it, or another waits for the share of the past that it takes, and has for long enough.
+func (r *Reader) Late(seq uint64) bool {
+	if r.share > 0 {
+		return time.Since(r.since) > r.feed.patience && r.feed.past.waiting.Load() > 0
+	}
+	r.feed.mu.Lock()
+	defer r.feed.mu.Unlock()
+	return seq < r.feed.floor
+}
+
 // Next gives what follows, without waiting for it. An error other than ErrAnew mends itself: ask again.
 func (r *Reader) Next(ctx context.Context) (Batch, error) {
+	r.Close()
 	events, more, held, err := r.feed.held(r.created, r.at, r.room[:0])
 	if err != nil {
 		return Batch{}, err
@@ -80,24 +104,17 @@ func (r *Reader) Next(ctx context.Context) (Batch, error) {
 
 // past reads one page of the log.
 func (r *Reader) past(ctx context.Context) (Batch, error) {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	defer cancel()
-	select {
-	case r.feed.reads <- struct{}{}:
-		defer func() { <-r.feed.reads }()
-	case <-ctx.Done():
-		return Batch{}, fmt.Errorf("read the log behind %d: %w: too many read it", r.at, stream.ErrUnavailable)
-	}
-	page, err := r.feed.from.Page(ctx, r.at+1, take)
+	page, share, err := r.feed.past.page(ctx, r.at+1, take)
 	if err != nil {
 		return Batch{}, err
 	}
 	if len(page) == 0 {
 		return r.trimmed(ctx)
 	}
+	r.share, r.since = share, time.Now()
 	events := r.room[:0]
-	for i := range page {
-		events = append(events, &page[i])
+	for _, st := range page {
+		events = append(events, told(st))
 	}
 	r.room = events
 	return r.handed(events), nil

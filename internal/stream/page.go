@@ -13,10 +13,12 @@ import (
 	"tallyman/contract"
 )
 
-// MaxPage is how many events one Page has at most; pageBytes bounds what they weigh, but for the last.
+// MaxPage is how many events one Page has at most, and PageBytes what they weigh, but for the last. A Page is small,
+// for many readers keep one each; one reader alone reads all of a kind.
 const (
 	MaxPage   = 1000
-	pageBytes = 4 << 20
+	PageBytes = 256 << 10
+	kindBytes = 4 << 20
 )
 
 // directGet is where messages are asked for without a consumer, nor a look at the stream before.
@@ -35,18 +37,20 @@ type pageRequest struct {
 // no consumer, so that many may read the past. A server that is behind may not have the newest yet.
 // Sequences that the stream no longer has are jumped over.
 func (s *Stream) Page(ctx context.Context, from uint64, limit int) ([]Stored, error) {
-	return s.page(ctx, pageRequest{Seq: max(from, 1), Batch: min(limit, MaxPage)})
+	return s.page(ctx, pageRequest{Seq: max(from, 1), Batch: min(limit, MaxPage), NextBy: ">", MaxBytes: PageBytes})
 }
 
-// PageOf is Page of the events of one kind.
+// PageOf is Page of the events of one kind, of which it gives more at a time.
 func (s *Stream) PageOf(ctx context.Context, kind contract.Kind, from uint64, limit int) ([]Stored, error) {
-	return s.page(ctx, pageRequest{Seq: max(from, 1), Batch: min(limit, MaxPage), NextBy: contract.StoredOfKind(kind)})
+	return s.page(ctx, pageRequest{
+		Seq: max(from, 1), Batch: min(limit, MaxPage), NextBy: contract.StoredOfKind(kind), MaxBytes: kindBytes,
+	})
 }
 
 // Since gives the sequence of the first event that was stored at a moment or later; ErrNotFound where all
 // are older.
 func (s *Stream) Since(ctx context.Context, at time.Time) (uint64, error) {
-	events, err := s.page(ctx, pageRequest{StartTime: &at, Batch: 1})
+	events, err := s.page(ctx, pageRequest{StartTime: &at, Batch: 1, NextBy: ">", MaxBytes: PageBytes})
 	if err == nil && len(events) == 0 {
 		err = fmt.Errorf("event since %s: %w", at.Format(time.RFC3339), ErrNotFound)
 	}
@@ -59,9 +63,6 @@ func (s *Stream) Since(ctx context.Context, at time.Time) (uint64, error) {
 func (s *Stream) page(ctx context.Context, r pageRequest) ([]Stored, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	if r.MaxBytes = pageBytes; r.NextBy == "" {
-		r.NextBy = ">"
-	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package stream_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestPageIsWhatFollowGives(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []stream.Stored
-	for _, size := range []int{stream.MaxPage, 3, 100, 100} { // less than asked for, then nothing
+	for _, size := range []int{3, stream.MaxPage, stream.MaxPage, stream.MaxPage, 100, 100} { // less than asked for, then nothing
 		events, err := s.Page(t.Context(), uint64(len(got)+1), size)
 		if err != nil {
 			t.Fatal(err)
@@ -87,5 +88,34 @@ func TestPageOfOneKind(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("from %d: %v, want %v", from, got, want)
 		}
+	}
+}
+
+// A page has few large events, and one at least: many readers keep a page each.
+func TestPageIsBoundInBytes(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	const all, each = 20, contract.MaxResultBytes - 2
+	result := []byte(`"` + strings.Repeat("x", each) + `"`)
+	for n := range all {
+		e := event(t, n)
+		e.Kind, e.Task, e.Attempt, e.Result = contract.Succeeded, nil, 1, result
+		if _, err := s.Publish(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for from := uint64(1); from <= all; {
+		page, err := s.Page(t.Context(), from, stream.MaxPage)
+		if err != nil || len(page) == 0 {
+			t.Fatalf("from %d: %d events, %v", from, len(page), err)
+		}
+		bytes := 0
+		for _, st := range page[:len(page)-1] {
+			bytes += len(st.Raw)
+		}
+		if bytes >= stream.PageBytes {
+			t.Errorf("from %d: %d bytes before the last of %d events", from, bytes, len(page))
+		}
+		from += uint64(len(page))
 	}
 }
