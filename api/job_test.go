@@ -55,7 +55,11 @@ func TestJobTellsWhereItRuns(t *testing.T) {
 	w.say(id, contract.Event{Kind: contract.AttemptFailed, Attempt: 1, Reason: contract.AppExit, Unit: "unit-1", Pod: "pod-uid-1", PodName: "pod-1", Node: "node-1"})
 	w.say(id, contract.Event{Kind: contract.Claimed, Attempt: 2, Unit: "unit-1", Pod: "pod-uid-2", PodName: "pod-2"})
 	w.say(id, contract.Event{Kind: contract.Started, Attempt: 2, Unit: "unit-1", Pod: "pod-uid-2", PodName: "pod-2", Node: "node-2"})
-	v := w.await(id, contract.StateRunning)
+	var v view
+	w.eventually("the second attempt", func() bool { // the first one runs, too
+		v = w.await(id, contract.StateRunning)
+		return len(v.Attempts) == 2 && !v.Attempts[1].StartedAt.IsZero()
+	})
 	for i, want := range []attemptView{{Unit: "unit-1", PodName: "pod-1", Node: "node-1"}, {Unit: "unit-1", PodName: "pod-2", Node: "node-2"}} {
 		if a := v.Attempts[i]; a.Unit != want.Unit || a.PodName != want.PodName || a.Node != want.Node {
 			t.Errorf("attempt %d: %+v", i+1, a)
