@@ -46,7 +46,8 @@ func (w *world) audit() {
 	w.get("/audit").want(http.StatusNotFound)
 	w.keep(report())
 	w.eventually("the report", func() bool { return w.get("/audit").status == http.StatusOK })
-	w.do("POST", "/audit", "").want(http.StatusOK)
+	w.get("/audit", header{"If-None-Match", w.get("/audit").header.Get("ETag")}).want(http.StatusNotModified)
+	w.do("POST", "/audit", "", header{"If-None-Match", "*"}).want(http.StatusOK)
 	w.server.audits.under <- struct{}{}
 	w.do("POST", "/audit", "").want(http.StatusTooManyRequests)
 	<-w.server.audits.under

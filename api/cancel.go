@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+
 	"github.com/gofiber/fiber/v2"
 
 	"tallyman/contract"
@@ -15,17 +17,20 @@ type cancelled struct {
 }
 
 // cancelJob ends a job by request. What the ledger holds as failed goes on to the records all the same:
-// a rerun may be due, and the record is where that is stopped.
+// a rerun may be due, and the record is where that is stopped. So does what ended well or was cancelled and has been
+// requeued since, of which the ledger may not have heard; any other run that has ended is left as it is.
 func (s *Server) cancelJob(c *fiber.Ctx) error {
 	job, err := s.jobOf(c)
 	if err != nil {
 		return err
 	}
-	if job.State == contract.StateSucceeded || job.State == contract.StateCancelled {
-		return hasEnded(&job)
-	}
 	ctx, cancel := s.work()
 	defer cancel()
+	if job.State == contract.StateSucceeded || job.State == contract.StateCancelled {
+		if again, err := s.requeued(ctx, &job); err != nil || !again {
+			return or(err, hasEnded(&job))
+		}
+	}
 	t, err := s.taskOf(ctx, &job, job.Run)
 	if err != nil {
 		return taskGone(err, &job)
@@ -46,6 +51,23 @@ func (s *Server) cancelJob(c *fiber.Ctx) error {
 		answer.State = s.stateNow(&job)
 	}
 	return c.Status(fiber.StatusAccepted).JSON(answer)
+}
+
+// requeued tells whether the newest run that the ledger knows has a successor. Once set it stays, so whoever cancels
+// from there on follows it, and writes nothing to the run that has ended.
+func (s *Server) requeued(ctx context.Context, job *contract.Job) (bool, error) {
+	e, err := s.claims.Get(ctx, contract.RunKey(job.Queue, job.JobID, job.Run))
+	if isNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	r, err := contract.DecodeRun(e.Value)
+	if err != nil {
+		return true, nil // the cancel reads it too, and names it
+	}
+	return r.Next.Run > 0, nil
 }
 
 // stateNow is what a job that a unit owns is in: the ledger may not have heard of the claim yet.

@@ -92,6 +92,7 @@ func TestEveryOperationAndStatus(t *testing.T) {
 						t.Parallel()
 						everyRefusal(t, op, method, p.path, guarded, broken)
 						unknown(t, op, method, p.path, w)
+						strange(t, op, method, p.path, w)
 					})
 				}
 			}
@@ -130,6 +131,21 @@ func unknown(t *testing.T, op map[string]any, method, path string, w *world) {
 		own := *w
 		own.t = t
 		own.send([]request{{strings.ToUpper(method), strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "theirs", "{queue}", "nowhere").Replace(path), "", 404, nil}})
+	}
+}
+
+// strange gives a parameter that no operation knows; those that anybody may ask know none and care for none.
+func strange(t *testing.T, op map[string]any, method, path string, w *world) {
+	t.Helper()
+	if op["security"] != nil {
+		return
+	}
+	own := *w
+	own.t = t
+	path = strings.NewReplacer("{jobId}", noJob, "{scheduleId}", "s-1", "{name}", "ours", "{queue}", "default").Replace(path)
+	p := own.do(strings.ToUpper(method), path+"?delaySeconds=600", "").want(400).problem()
+	if p.Field != "delaySeconds" || !strings.Contains(p.Detail, "is not a parameter here; there are ") {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -57,6 +57,7 @@ func TestJobTellsWhereItRuns(t *testing.T) {
 	w.say(id, contract.Event{Kind: contract.Started, Attempt: 2, Unit: "unit-1", Pod: "pod-uid-2", PodName: "pod-2", Node: "node-2"})
 	var v view
 	w.eventually("attempt 2 is at work", func() bool {
+		v = view{}
 		w.get("/jobs/" + id).want(200).into(&v)
 		return len(v.Attempts) == 2 && !v.Attempts[1].StartedAt.IsZero()
 	})

@@ -52,13 +52,26 @@ func readParams(c *fiber.Ctx, known ...string) *params {
 		name := string(key)
 		switch _, twice := p.values[name]; {
 		case !slices.Contains(known, name):
-			p.fail(name, "is not a parameter here; there are "+strings.Join(known, ", "))
+			p.fail(name, "is not a parameter here; there are "+or(strings.Join(known, ", "), "none"))
 		case twice:
 			p.fail(name, "stands twice")
 		}
 		p.values[name] = string(value)
 	}
 	return p
+}
+
+// bare is for operations without a parameter: what somebody asks for in the URL, like a delay that belongs into the
+// body, would be ignored in silence.
+func bare(next fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if len(c.Request().URI().QueryString()) > 0 {
+			if err := readParams(c).done(); err != nil {
+				return err
+			}
+		}
+		return next(c)
+	}
 }
 
 func (p *params) fail(name, detail string) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -52,7 +53,11 @@ func (p *purge) parse(mark string) bool {
 	return err == nil && ok && p.asked > 0
 }
 
+// readPurge refuses a body too: whoever puts a limit there means to cancel less than all.
 func readPurge(c *fiber.Ctx) (purge, error) {
+	if len(bytes.TrimSpace(c.Request().Body())) > 0 {
+		return purge{}, contract.Errorf(contract.CodeInvalidValue, "", "a purge has no body, and nothing was cancelled; limit and cursor stand in the URL, like ?limit=0")
+	}
 	params := readParams(c, "limit", "cursor")
 	p := purge{queue: c.Params("queue"), limit: params.integer("limit", 0, maxPurge, maxPurge)}
 	params.word("cursor", "the `next` of the purge before", p.parse)

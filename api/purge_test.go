@@ -49,6 +49,24 @@ func (w *world) come(id, queue string, at time.Time) {
 	w.await(id, contract.StateAccepted)
 }
 
+// Whoever writes a limit into the body means to cancel less than all.
+func TestPurgeHasNoBody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.submit("", contract.StateQueued)
+	for _, body := range []string{`{"limit":0}`, "{}", "limit=0", "\x1f\x8b"} {
+		if p := w.do("POST", "/queues/default/purge", body).want(400).problem(); p.Code != contract.CodeInvalidValue || !strings.Contains(p.Detail, "?limit=0") {
+			t.Errorf("%s: %+v", body, p)
+		}
+	}
+	if got := w.purge("default/purge?limit=0"); got.Remaining != 1 {
+		t.Errorf("%+v", got)
+	}
+	if got := w.states(id); got[0] != contract.StateQueued {
+		t.Errorf("%v", got)
+	}
+}
+
 // What waited when it was asked for is cancelled, page by page; what runs, what came later, by whatever time it
 // names, and other queues' jobs stay.
 func TestPurge(t *testing.T) {

@@ -135,10 +135,11 @@ func submitter(c *fiber.Ctx) (string, error) {
 	return name, nil
 }
 
-// idempotencyKey is the client's own name of a submission; "" where it gave none.
+// idempotencyKey is the client's own name of a submission; "" where it gave none. An empty header is no such name: it
+// comes from a client that means to be protected, and has lost what was to stand there.
 func idempotencyKey(c *fiber.Ctx) (string, error) {
 	key := c.Get(headerKey)
-	if key != "" && !contract.ValidLabel(key, contract.MaxSubmitter) {
+	if given := len(c.Request().Header.PeekAll(headerKey)) > 0; given && !contract.ValidLabel(key, contract.MaxSubmitter) {
 		return "", paramFault(headerKey, "must be 1 to 128 printable ASCII characters without spaces")
 	}
 	return key, nil

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,6 +53,7 @@ func (s *schedules) take(e stream.Entry) error {
 	defer s.mu.Unlock()
 	s.told = max(s.told, e.Revision)
 	switch had := s.byID[e.Key]; {
+	case e.Deleted && had.revision > e.Revision: // it was made anew, with the same key
 	case e.Deleted:
 		delete(s.byID, e.Key)
 	case !had.gone && had.revision < e.Revision:
@@ -197,7 +199,7 @@ func validZone(name string) bool {
 }
 
 func (s *Server) createSchedule(c *fiber.Ctx) error {
-	who, err := submitter(c)
+	from, err := readSubmission(c)
 	if err != nil {
 		return err
 	}
@@ -209,26 +211,64 @@ func (s *Server) createSchedule(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r.Submitter = who
+	r.Submitter = from.submitter
+	if from.key != "" {
+		r.ID = contract.ScheduleKeyID(from.submitter, from.key)
+	}
 	if err := fitsTask(&r); err != nil {
 		return err
 	}
-	if s.schedules.count() >= contract.MaxSchedules {
-		return contract.Errorf(contract.CodeConflict, "", "there are %d schedules, the most that are kept; delete some first", contract.MaxSchedules)
-	}
-	b, err := r.Encode()
-	if err != nil {
-		return fmt.Errorf("schedule %s: %w", r.ID, err)
-	}
 	ctx, cancel := s.work()
 	defer cancel()
-	revision, err := s.store.Create(ctx, r.ID, b)
-	if err != nil {
+	if r, err = s.makeSchedule(ctx, r, from.key != ""); err != nil {
 		return err
 	}
-	s.schedules.made(r, revision)
 	c.Set(fiber.HeaderLocation, "/schedules/"+r.ID)
 	return c.Status(fiber.StatusCreated).JSON(s.scheduleView(&r))
+}
+
+// makeSchedule stores a schedule. With a key it may be there: then it is given as it is by now, and nothing is stored.
+func (s *Server) makeSchedule(ctx context.Context, r contract.Schedule, keyed bool) (contract.Schedule, error) {
+	b, err := r.Encode()
+	if err != nil {
+		return r, fmt.Errorf("schedule %s: %w", r.ID, err)
+	}
+	for range scheduleTries {
+		if keyed {
+			if had, err := s.scheduledBefore(ctx, &r); !isNotFound(err) {
+				return had, err
+			}
+		}
+		if s.schedules.count() >= contract.MaxSchedules {
+			return r, contract.Errorf(contract.CodeConflict, "", "there are %d schedules, the most that are kept; delete some first", contract.MaxSchedules)
+		}
+		revision, err := s.store.Create(ctx, r.ID, b)
+		if keyed && errors.Is(err, stream.ErrConflict) {
+			continue // a repeat was faster
+		}
+		if err == nil {
+			s.schedules.made(r, revision)
+		}
+		return r, err
+	}
+	return r, stream.ErrUnavailable
+}
+
+// scheduledBefore gives the schedule that r's key has made; stream.ErrNotFound where there is none, or no more. As with
+// jobs, a key that comes back with other work is a mistake of the client's.
+func (s *Server) scheduledBefore(ctx context.Context, r *contract.Schedule) (had contract.Schedule, err error) {
+	e, err := s.store.Get(ctx, r.ID)
+	if err != nil {
+		return had, err
+	}
+	if err := json.Unmarshal(e.Value, &had); err != nil {
+		return had, fmt.Errorf("schedule %s: %w", r.ID, err)
+	}
+	if had.Cron != r.Cron || had.TimeZone != r.TimeZone || had.Queue != r.Queue || had.Type != r.Type || !bytes.Equal(had.Payload, r.Payload) ||
+		had.TimeoutSeconds != r.TimeoutSeconds || !slices.Equal(had.Tags, r.Tags) {
+		return had, contract.Errorf(contract.CodeConflict, headerKey, "this key has made schedule %s, which is another; choose another key", r.ID)
+	}
+	return had, nil
 }
 
 // fitsTask refuses now what every tick would fail to encode.
@@ -295,13 +335,14 @@ func (s *Server) getSchedule(c *fiber.Ctx) error {
 	return c.JSON(s.scheduleView(&r))
 }
 
-// deleteTries bounds how often a deletion loses against the scheduler, which writes the last tick.
-const deleteTries = 16
+// scheduleTries bounds how often a deletion loses against the scheduler, which writes the last tick, and a post with a
+// key against its own repeats.
+const scheduleTries = 16
 
 func (s *Server) deleteSchedule(c *fiber.Ctx) error {
 	ctx, cancel := s.work()
 	defer cancel()
-	for range deleteTries {
+	for range scheduleTries {
 		r, revision, err := s.schedule(ctx, c)
 		if err != nil {
 			return err

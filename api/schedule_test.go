@@ -78,6 +78,59 @@ func TestBadSchedules(t *testing.T) {
 	}
 }
 
+// A repeat with the same key is answered with the one schedule that there is, whatever became of the first answer.
+func TestScheduleKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const body = `{"cron":"* * * * *","payload":{"a": 1},"tags":["x"]}`
+	key := header{"Idempotency-Key", "nightly"}
+	var first, again scheduleView
+	a := w.do("POST", "/jobs/schedule", body, key).want(201)
+	a.into(&first)
+	b := w.do("POST", "/jobs/schedule", body, key).want(201)
+	if b.into(&again); first.ScheduleID != contract.ScheduleKeyID("api", "nightly") || again.ScheduleID != first.ScheduleID ||
+		again.CreatedAt != first.CreatedAt || a.header.Get("Location") != b.header.Get("Location") {
+		t.Errorf("%+v, then %+v", first, again)
+	}
+	for _, other := range []string{
+		`{"cron":"* * * * *"}`, `{"cron":"* * * * *","payload":{"a": 1}}`, `{"cron":"* * * * *","payload":{"a": 1},"tags":["x"],"timeZone":"Europe/Berlin"}`,
+		`{"cron":"* * * * *","payload":{"a": 1},"tags":["x"],"type":"probe"}`, `{"cron":"* * * * *","payload":{"a": 1},"tags":["x"],"timeoutSeconds":9}`,
+	} {
+		if p := w.do("POST", "/jobs/schedule", other, key).want(409).problem(); p.Code != contract.CodeConflict || p.Field != "Idempotency-Key" {
+			t.Errorf("%s: %+v", other, p)
+		}
+	}
+	w.do("POST", "/jobs/schedule", body, key, header{"X-Submitter", "me"}).want(201).into(&again)
+	if again.ScheduleID == first.ScheduleID {
+		t.Error("two submitters, one schedule")
+	}
+	w.do("DELETE", "/schedules/"+again.ScheduleID, "").want(204)
+	if entries, err := w.bucket(contract.BucketSchedules).List(t.Context(), ">"); err != nil || len(entries) != 1 {
+		t.Errorf("%d schedules, %v", len(entries), err)
+	}
+	w.do("POST", "/jobs/schedule", body, header{"Idempotency-Key", ""}).want(400)
+	// What was deleted is made again: its key is free.
+	w.do("DELETE", "/schedules/"+first.ScheduleID, "").want(204)
+	w.do("POST", "/jobs/schedule", body, key).want(201).into(&again)
+	w.get("/schedules/" + first.ScheduleID).want(200)
+	// A repeat at the same time as the first loses the race, and is answered all the same.
+	w.server.store = &overtaken{w.server.store}
+	w.do("POST", "/jobs/schedule", body, header{"Idempotency-Key", "hourly"}).want(201).into(&again)
+	if again.ScheduleID != contract.ScheduleKeyID("api", "hourly") {
+		t.Errorf("%+v", again)
+	}
+}
+
+// overtaken lets somebody else be faster.
+type overtaken struct{ ScheduleStore }
+
+func (o *overtaken) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if _, err := o.ScheduleStore.Create(ctx, key, value); err != nil {
+		return 0, err
+	}
+	return 0, stream.ErrConflict
+}
+
 // The scheduler writes each tick: a deletion that loses against it is tried again.
 func TestDeleteAgainstTicks(t *testing.T) {
 	t.Parallel()
@@ -135,5 +188,12 @@ func TestScheduleListIsNotSetBackByTheWatch(t *testing.T) {
 	s.made(r, 5) // the watch was faster than the answer
 	if s.count() != 0 {
 		t.Error("what is gone was made again")
+	}
+	s.made(r, 8)
+	s.deleted(r.ID)
+	s.made(r, 10) // with the same key, and so the same id
+	tell(9, true)
+	if len(s.list()) != 1 {
+		t.Error("what was made anew does not show")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
+
+	"tallyman/contract"
 )
 
 // spec is openapi.yaml, ready to hold requests and responses to.
@@ -283,6 +286,63 @@ func TestSpecHasEveryRoute(t *testing.T) {
 	for route := range described {
 		if !served[route] {
 			t.Errorf("%s is described and not served", route)
+		}
+	}
+}
+
+// The fields of every answer are those of its schema, also those that are seldom there: a schema which allows no others
+// would make a client refuse the answer, and one that asks for a field which may be left out, too.
+func TestSpecHasEveryField(t *testing.T) {
+	t.Parallel()
+	s := mustSpec()
+	for name, v := range map[string]any{
+		"AuditReport": contract.AuditReport{}, "BatchResult": batchResult{}, "Cancelled": cancelled{}, "Diagnosis": contract.Diagnosis{},
+		"Explanation": contract.Explanation{}, "Health": status{}, "Job": view{}, "JobEvents": jobHistory{}, "JobPage": jobPage{},
+		"Problem": problem{}, "Purged": purged{}, "Receipt": receipt{}, "Schedule": scheduleView{}, "Stats": contract.Stats{}, "Webhook": webhookView{},
+	} {
+		s.sameFields(t, name, s.doc["components"].(map[string]any)["schemas"].(map[string]any)[name].(map[string]any), reflect.TypeOf(v))
+	}
+}
+
+// sameFields compares a type with its schema; what writes itself is a value like any other.
+func (s *spec) sameFields(t *testing.T, at string, schema map[string]any, typ reflect.Type) {
+	t.Helper()
+	schema, _ = s.resolve(schema, "")
+	if choices, ok := schema["oneOf"].([]any); ok { // null, or
+		schema = choices[len(choices)-1].(map[string]any)
+	}
+	switch {
+	case typ.Implements(reflect.TypeFor[json.Marshaler]()):
+	case typ.Kind() == reflect.Pointer:
+		s.sameFields(t, at, schema, typ.Elem())
+	case typ.Kind() == reflect.Slice && schema["items"] != nil:
+		s.sameFields(t, at+"[]", schema["items"].(map[string]any), typ.Elem())
+	case typ.Kind() == reflect.Map:
+		s.sameFields(t, at+"{}", schema["additionalProperties"].(map[string]any), typ.Elem())
+	case typ.Kind() == reflect.Struct:
+		properties, _ := schema["properties"].(map[string]any)
+		fields := make(map[string]bool)
+		for _, f := range reflect.VisibleFields(typ) {
+			name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Anonymous {
+				continue
+			}
+			property, ok := properties[name].(map[string]any)
+			required, _ := schema["required"].([]any)
+			switch {
+			case !ok:
+				t.Errorf("%s has no %s", at, name)
+				continue
+			case option != "" && slices.Contains(required, any(name)):
+				t.Errorf("%s requires %s, which may be left out", at, name)
+			}
+			s.sameFields(t, at+"."+name, property, f.Type)
+			fields[name] = true
+		}
+		for name := range properties {
+			if !fields[name] {
+				t.Errorf("%s has %s, which no answer has", at, name)
+			}
 		}
 	}
 }

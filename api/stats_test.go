@@ -34,6 +34,36 @@ func TestFreshBooks(t *testing.T) {
 	w.eventually("new books", func() bool { return w.get("/jobs/stats", header{"If-None-Match", tag}).status == 200 })
 }
 
+// Books in which everything is set that can be, as after a gap and an audit, are answered as described, too.
+func TestFullBooks(t *testing.T) {
+	t.Parallel()
+	w := newServer(t)
+	at := contract.At(time.Date(2026, 11, 21, 16, 0, 0, 0, time.UTC))
+	full := contract.Stats{
+		AsOf: contract.AsOf{Seq: 9, Time: at}, Failures: map[contract.Reason]int{contract.Timeout: 1}, Kept: contract.KeptAt(at.UnixMilli()),
+		ByQueue: map[string]contract.Sum{"default": {FailedJob: 1, Failures: map[contract.Reason]int{contract.Timeout: 1}}},
+		ByType:  map[string]contract.Sum{"probe": {FailedJob: 1}},
+		Balance: contract.Balance{Orphans: 1, Off: 1, Gap: true, GapAt: 3, GapTo: 5, Missing: 3, Accepted: 2, Late: 1, Unknown: 1},
+	}
+	full.Kept.Jobs = at
+	w.keep(report())
+	w.run(func(ctx context.Context) error {
+		if err := newBookkeeper(w.stream, w.bucket(contract.BucketJobs)).put(ctx, contract.KeyStats, full); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	})
+	var got contract.Stats
+	w.eventually("all of it", func() bool {
+		w.get("/jobs/stats").want(200).into(&got) // which is held to the description
+		return got.AsOf.Seq == 9 && got.Audit != nil
+	})
+	if got.Balance != full.Balance || got.Kept != full.Kept {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestStatsAreRefusedByName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

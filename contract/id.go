@@ -31,6 +31,9 @@ func ForeignID(queue, messageID string) string { return derivedID("foreign", que
 // KeyID is the id of a job posted with an Idempotency-Key: the same submitter and key, the same job.
 func KeyID(submitter, key string) string { return derivedID("key", submitter, key) }
 
+// ScheduleKeyID is the id of a schedule posted with an Idempotency-Key, which may name a job as well.
+func ScheduleKeyID(submitter, key string) string { return derivedID("schedule-key", submitter, key) }
+
 // derivedID hashes three length-prefixed strings, so that no two triples can run into one another.
 func derivedID(parts ...string) string {
 	h := sha256.New()

@@ -55,7 +55,7 @@ func TestDerivedIDsDoNotRunIntoOneAnother(t *testing.T) {
 	seen := make(map[string]string)
 	for name, id := range map[string]string{
 		"foreign a bc": ForeignID("a", "bc"), "foreign ab c": ForeignID("ab", "c"), "foreign '' abc": ForeignID("", "abc"),
-		"key a bc": KeyID("a", "bc"), "key ab c": KeyID("ab", "c"), "tick": TickID("a", tick),
+		"key a bc": KeyID("a", "bc"), "key ab c": KeyID("ab", "c"), "schedule a bc": ScheduleKeyID("a", "bc"), "tick": TickID("a", tick),
 		"tick as a key": KeyID("a", At(tick).String()), "later": TickID("a", tick.Add(time.Millisecond)),
 	} {
 		if other, ok := seen[id]; ok || !ValidJobID(id) || id[14] != '8' {
