@@ -4,6 +4,9 @@ package model
 
 const (
 	dispatchSubmit   = "internal/dispatch.Submit"
+	dispatchKeyed    = "internal/dispatch.SubmitKeyed"
+	dispatchStateOf  = "internal/dispatch.stateOf"
+	dispatchStored   = "internal/dispatch.storedTask"
 	dispatchSend     = "internal/dispatch.send"
 	dispatchSay      = "internal/dispatch.say"
 	dispatchBarRun   = "internal/dispatch.barRun"
@@ -25,6 +28,16 @@ func (t *turn) posts() {
 			}
 		case 3:
 			t.do(dispatchSay, "says queued", ofRun(r), func(s *state) { s.hear(r, queued); s.posting[j] = 0 })
+		case 4: // a key, of which the ledger knows nothing: the run's record is asked before anything is said
+			if t.was.runs[r].owner != nobody {
+				t.do(dispatchStateOf, "the run was claimed or has ended: nothing is sent", ofRun(r), func(s *state) { s.posting[j] = 0 })
+				break
+			}
+			t.do(dispatchKeyed, "finds no record of the run", ofRun(r), func(s *state) { s.posting[j] = 5 })
+		case 5:
+			t.do(dispatchKeyed, "says submitted again", ofRun(r), func(s *state) { s.hear(r, submitted); s.posting[j] = 6 })
+		case 6:
+			t.do(dispatchStored, "reads the task that was said first", ofRun(r), func(s *state) { s.posting[j] = 2 })
 		}
 		if t.was.posting[j] > 1 {
 			t.may(killsAPI, "the world", "api is killed while it submits", ofRun(r), func(s *state) { s.posting[j] = 0 })
@@ -32,7 +45,7 @@ func (t *turn) posts() {
 		// A job that the ledger knows, unless it holds run 1 as accepted, is answered with its state.
 		known := t.phaseOf(t.was, j) > accepted || t.was.newest(j) > int(r)
 		if !t.c.isForeign(r) && t.was.posting[j] == 0 && !known {
-			t.may(postsAgain, "a client", "posts again with its Idempotency-Key", ofRun(r), func(s *state) { s.posting[j] = 1 })
+			t.may(postsAgain, "a client", "posts again with its Idempotency-Key", ofRun(r), func(s *state) { s.posting[j] = 4 })
 		}
 	}
 }
@@ -41,9 +54,10 @@ func (t *turn) cancels() {
 	s := t.was
 	if s.canceller.at == 0 {
 		for j := range t.c.jobs {
-			// A failed job goes on to its records: a rerun may be due.
-			if p := t.phaseOf(s, j); p != unknown && (!p.ended() || p == isFailed) {
-				r := run(s.newest(j))
+			// A failed job goes on to its records, since a rerun may be due; any other that has ended, where it has a successor
+			// of which the ledger has not heard.
+			r := run(s.newest(j))
+			if p := t.phaseOf(s, j); p != unknown && (!p.ended() || p == isFailed || s.runs[r].next == isNext) {
 				t.may(cancels, "api.cancelJob", "is asked for", ofRun(r), func(s *state) { s.canceller = actor{1, uint8(r)} })
 				if p == accepted || p == isQueued {
 					t.may(cancels, "api.purgeQueue", "is asked for", ofRun(r), func(s *state) { s.canceller = actor{4, uint8(r)} })
