@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use processor::{contract, exit, work};
+pub use processor::{contract, exit, regular, work};
 
 use contract::config::Queue;
 use contract::id::valid_token;
@@ -35,6 +35,7 @@ use work::{World, calendar, outcome, process_data};
 mod processor {
     pub mod contract;
     pub mod exit;
+    pub mod regular;
     pub mod work;
 }
 
