@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tallyman/contract"
 )
 
 // A number costs what its digits cost, written out, and the library that holds schemas has no limit of its own: beyond
@@ -53,8 +55,9 @@ func TestFaultsAreBounded(t *testing.T) {
 // Who takes no answers is cut off, whatever it says that it accepts.
 func TestNobodyHoldsAConnectionByNotReading(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newServer(t)
 	w.server.app.Server().WriteTimeout = 100 * time.Millisecond
+	w.run(newBookkeeper(w.stream, w.bucket(contract.BucketJobs)).run)
 	conn, err := net.Dial("tcp", w.server.Addr())
 	if err != nil {
 		t.Fatal(err)
