@@ -47,7 +47,9 @@ type Events interface {
 
 // Defaults of Options.
 const (
-	DefaultWorkers = 4
+	// DefaultWorkers wait for NATS nearly all of their time. Each pod that comes or goes is looked at some eight times, so
+	// four of them fell behind where ten pods a second did.
+	DefaultWorkers = 16
 	DefaultSweep   = time.Minute
 	maxWorkers     = 64
 )
@@ -75,7 +77,7 @@ type Options struct {
 	BackoffScale float64
 	Clock        clockwork.Clock // the real one by default
 	Log          *slog.Logger
-	Workers      int           // units settled at a time; 4 by default
+	Workers      int           // units settled at a time; 16 by default
 	Sweep        time.Duration // how often claims with something left to do are looked at; 1m by default
 }
 
