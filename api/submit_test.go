@@ -260,7 +260,7 @@ func TestBatch(t *testing.T) {
 // A full batch, on whatever machine: each post has its own job, and all of them are in the books.
 func TestBatchOfAThousand(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(o *Options) { o.Timeout = 30 * time.Second })
+	w := newWorld(t)
 	var r batchResult
 	w.do("POST", "/jobs/batch", "["+strings.Repeat("{},", maxBatch-1)+"{}]").want(http.StatusOK).into(&r)
 	ids := make(map[string]bool)

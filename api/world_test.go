@@ -36,6 +36,9 @@ type world struct {
 	stop   func()
 }
 
+// patience is for machines that are busy.
+const patience = 30 * time.Second
+
 const personSchema = `{"type":"object","required":["name"],"properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0}}}`
 
 func testConfig(url string) contract.Config {
@@ -85,7 +88,7 @@ func newServer(t testing.TB, change ...func(*Options)) *world {
 	config := testConfig(w.at)
 	d, err := dispatch.New(dispatch.Options{
 		Source: contract.SourceAPI, Config: config, Events: st, Sender: w.queue, Claims: w.claims, Log: log,
-		SendTimeout: time.Second,
+		SendTimeout: patience, // here is no relay that would send again what took too long
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +97,7 @@ func newServer(t testing.TB, change ...func(*Options)) *world {
 	o := Options{
 		Addr: "127.0.0.1:0", Config: config, Jobs: jobs, Schedules: schedules, Ticks: schedules,
 		Output: w.bucket(contract.BucketOutput), Webhooks: w.bucket(contract.BucketWebhooks), Events: st, Signals: st, Dispatch: d, Cron: minutely{}, Past: blank{}, Log: log,
-		Claims: w.claims, Counter: w.queue, Remarks: st, Auditor: blank{}, Reports: w.bucket(contract.BucketAudit),
+		Claims: w.claims, Counter: w.queue, Remarks: st, Auditor: blank{}, Reports: w.bucket(contract.BucketAudit), Timeout: patience,
 	}
 	for _, c := range change {
 		c(&o)
@@ -315,11 +318,13 @@ func (b *bookkeeper) put(ctx context.Context, key string, v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.jobs.Put(ctx, key, raw)
-	if errors.Is(err, stream.ErrUnavailable) && ctx.Err() == nil {
-		return nil // a test took NATS away
+	for range 5 {
+		_, err = b.jobs.Put(ctx, key, raw)
+		if !errors.Is(err, stream.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
 	}
-	return err
+	return nil // a test took NATS away
 }
 
 func (b *bookkeeper) fold(seq uint64, e *contract.Event) *contract.Job {

@@ -67,7 +67,8 @@ func (w *world) options(c *cut) Options {
 	p := ports{c, w}
 	d, err := dispatch.New(dispatch.Options{
 		Source: contract.SourceScheduler, Config: w.config, Events: p, Sender: p, Claims: claimsPort{p}, Now: w.clock.Now,
-		Log: slog.New(slog.DiscardHandler),
+		SendTimeout: 30 * time.Second, // for machines that are busy
+		Log:         slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.t.Fatal(err)

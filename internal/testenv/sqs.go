@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"testing"
+	"time"
 
 	"tallyman/internal/queue"
 	"tallyman/internal/sqslocal"
@@ -42,6 +43,7 @@ func QueueClient(t testing.TB, s *sqslocal.Server) *queue.Client {
 	t.Helper()
 	c, err := queue.Open(t.Context(), queue.Options{
 		Endpoint: s.URL(), Region: "us-east-1", AccessKey: "local", SecretKey: "local",
+		CallTimeout: 30 * time.Second, // for machines that are busy
 	})
 	if err != nil {
 		t.Fatal(err)
