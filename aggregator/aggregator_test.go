@@ -74,12 +74,7 @@ func (w *world) bounce(without string) {
 		}
 	}
 	w.serve(u.Host)
-	w.eventually("NATS is back", func() error {
-		if err := w.stream.Ready(w.t.Context()); err != nil {
-			return err
-		}
-		return w.stream.Ensure(w.t.Context(), w.settings)
-	})
+	w.eventually("NATS is back", func() error { return w.stream.Ready(w.t.Context()) })
 	w.ensure()
 }
 
@@ -106,9 +101,7 @@ const patience = 2 * time.Minute
 
 func (w *world) ensure() {
 	w.t.Helper()
-	if err := w.stream.Ensure(w.t.Context(), w.settings); err != nil {
-		w.t.Fatal(err)
-	}
+	w.eventually("streams made", func() error { return w.stream.Ensure(w.t.Context(), w.settings) })
 	w.bucket = w.open(w.stream)
 }
 

@@ -74,9 +74,7 @@ func newServer(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
 	srv := testenv.NATSServer(t)
 	st := testenv.Dial(t, srv)
-	if err := st.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, st)
 	faults := sqslocal.NewFaults(1)
 	sqs := testenv.SQS(t, sqslocal.Options{Addr: "127.0.0.1:0", Faults: faults})
 	w := &world{

@@ -75,9 +75,7 @@ func TestReadySaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	srv := testenv.NATSServer(t)
 	nats := testenv.Dial(t, srv)
-	if err := nats.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, nats)
 	jobs, err := nats.Bucket(t.Context(), contract.BucketJobs)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tallyman/contract"
-	"tallyman/internal/stream"
+	"tallyman/internal/testenv"
 )
 
 func seqs(all []arrival) (list []int) {
@@ -339,9 +339,7 @@ func TestAStreamMadeAnew(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), contract.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.stream.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, w.stream)
 	w.say(2, 0, contract.Queued)
 	w.run()
 	w.noted(1)

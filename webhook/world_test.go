@@ -55,9 +55,7 @@ func newWorld(t *testing.T) *world {
 	w.serveNATS("127.0.0.1:0")
 	t.Cleanup(func() { w.nats.Stop() })
 	w.stream = testenv.Dial(t, w.nats)
-	if err := w.stream.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, w.stream)
 	var err error
 	if w.records, err = w.stream.Bucket(t.Context(), contract.BucketWebhooks); err != nil {
 		t.Fatal(err)

@@ -60,9 +60,7 @@ func TestStreams(t *testing.T) {
 	t.Parallel()
 	srv := testenv.NATSServer(t)
 	s := testenv.Dial(t, srv)
-	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, s)
 	check := func(set func() stream.Settings) map[string]contract.CheckLine { return examined(t, Streams(s, set)...) }
 	all := check(stream.DefaultSettings)
 	wants(t, all, "nats server", true, "version 2.")
@@ -152,9 +150,7 @@ func TestAMissingRightIsNamed(t *testing.T) {
 		t.Cleanup(s.Close)
 		return s
 	}
-	if err := dial("maker:m").Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, dial("maker:m"))
 	wants(t, examined(t, Streams(dial("bridge:b"), stream.DefaultSettings)...), "stream KV_audit", false, denied)
 }
 

@@ -33,9 +33,7 @@ func newWorld(t *testing.T, before int) *world {
 	t.Helper()
 	w := &world{t: t, nats: testenv.NATSServer(t)}
 	w.stream = testenv.Dial(t, w.nats)
-	if err := w.stream.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, w.stream)
 	w.say(before)
 	w.feed = New(w.stream, slog.New(slog.DiscardHandler), Options{})
 	w.feed.look = 20 * time.Millisecond
@@ -201,9 +199,7 @@ func TestAStreamMadeAnewIsNoticed(t *testing.T) {
 	if err := w.jetstream().DeleteStream(t.Context(), contract.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.stream.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, w.stream)
 	w.eventually("noticed", func() bool { return !w.feed.Created().Equal(r.Created()) })
 	if _, err := r.Next(t.Context()); !errors.Is(err, ErrAnew) {
 		t.Errorf("%v", err)

@@ -1,8 +1,10 @@
 package testenv
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	"tallyman/internal/natslocal"
 	"tallyman/internal/stream"
@@ -23,10 +25,23 @@ func NATSServer(t testing.TB) *natslocal.Server {
 func NATS(t testing.TB) *stream.Stream {
 	t.Helper()
 	s := Dial(t, NATSServer(t))
-	if err := s.Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	MakeStreams(t, s)
 	return s
+}
+
+// MakeStreams makes every stream and bucket, with the patience that a machine needs whose disk is busy.
+func MakeStreams(t testing.TB, s *stream.Stream) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		err := s.Ensure(t.Context(), stream.DefaultSettings())
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, stream.ErrUnavailable) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Dial connects to a server once more.

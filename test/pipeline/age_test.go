@@ -12,7 +12,6 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/sqslocal"
-	"tallyman/internal/stream"
 	"tallyman/internal/testenv"
 )
 
@@ -27,9 +26,7 @@ type readers struct {
 func newReaders(t *testing.T) *readers {
 	t.Helper()
 	nats := testenv.NATSServer(t)
-	if err := testenv.Dial(t, nats).Ensure(t.Context(), stream.DefaultSettings()); err != nil {
-		t.Fatal(err)
-	}
+	testenv.MakeStreams(t, testenv.Dial(t, nats))
 	sqs := testenv.SQS(t, sqslocal.Options{Addr: "127.0.0.1:0"})
 	config, err := json.Marshal(contract.Config{Queues: []contract.Queue{{
 		Name: contract.DefaultQueue, URL: testenv.Queue(t, sqs, contract.DefaultQueue, nil), DefaultType: contract.DefaultJobType,
