@@ -78,6 +78,9 @@ func (v *View) endOf(f *fate, last, run *corev1.ContainerStateTerminated) {
 		if f.word != nil {
 			f.message = f.word.Message
 		}
+		if code, ok := f.word.exitOf(v.Claim, f.attempt); ok {
+			f.exit = &code
+		}
 	}
 	if f.message == "" {
 		f.message = p.Status.Message

@@ -84,6 +84,14 @@ func (w *word) speaksOf(c *contract.UnitRecord, attempt int) bool {
 	return w != nil && attempt > 0 && w.Unit == c.Unit && w.JobID == c.JobID && w.Run == c.Run && w.Attempt == attempt
 }
 
+// exitOf is how the work of this attempt exited: the container's own code is the processor's, which knows only a few.
+func (w *word) exitOf(c *contract.UnitRecord, attempt int) (code int, ok bool) {
+	if !w.speaksOf(c, attempt) || w.ExitCode == nil || *w.ExitCode < 0 || *w.ExitCode > 255 {
+		return 0, false
+	}
+	return *w.ExitCode, true
+}
+
 // failed tells whether the word says that the work itself ended badly.
 func (w *word) failed() bool {
 	return w != nil && (w.Outcome == wordFailed || w.Outcome == wordAttemptFailed)

@@ -35,6 +35,30 @@ func TestWordOf(t *testing.T) {
 	}
 }
 
+func TestAWordsExitCodeIsOfItsAttempt(t *testing.T) {
+	t.Parallel()
+	c := &contract.UnitRecord{Unit: "u", JobID: "j", Run: 1}
+	said := func(code int) *word { return &word{Unit: "u", JobID: "j", Run: 1, Attempt: 2, ExitCode: &code} }
+	for name, x := range map[string]struct {
+		word    *word
+		attempt int
+		known   bool
+	}{
+		"its own":         {said(3), 2, true},
+		"a signal":        {said(255), 2, true},
+		"another attempt": {said(3), 1, false},
+		"no attempt":      {said(3), 0, false},
+		"no exit code":    {said(256), 2, false},
+		"negative":        {said(-1), 2, false},
+		"not said":        {&word{Unit: "u", JobID: "j", Run: 1, Attempt: 2}, 2, false},
+		"no word":         {nil, 2, false},
+	} {
+		if code, known := x.word.exitOf(c, x.attempt); known != x.known || known && code != *x.word.ExitCode {
+			t.Errorf("%s: %d, %v", name, code, known)
+		}
+	}
+}
+
 // A program that speaks in the processor's place may say what no record and no event can hold.
 func TestAWordCanAlwaysBeRecordedAndSaid(t *testing.T) {
 	t.Parallel()

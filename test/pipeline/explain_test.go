@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -75,6 +76,34 @@ func explained(t *testing.T, change func(*optionsOfDev)) *world {
 
 const forever = `{"target":"127.0.0.1","duration":"600"}`
 
+// exited holds whoever speaks of an end, the processor or the bridge, to the work's own exit code.
+func (w *world) exited(id string, code int) {
+	w.t.Helper()
+	status, b := w.do("GET", "/jobs/"+id+"/events", "")
+	if status != http.StatusOK {
+		w.t.Fatalf("%d: %s", status, b)
+	}
+	var life struct{ Events []struct{ Event json.RawMessage } }
+	w.read(b, &life)
+	voices := make(map[contract.Source]int)
+	for _, stored := range life.Events {
+		e, err := contract.DecodeEvent(stored.Event)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if e.Kind != contract.AttemptFailed && e.Kind != contract.Failed {
+			continue
+		}
+		voices[e.Source]++
+		if e.ExitCode == nil || *e.ExitCode != code {
+			w.t.Errorf("the exit code is not %d: %s", code, stored.Event)
+		}
+	}
+	if voices[contract.SourceProcessor] == 0 || voices[contract.SourceBridge] == 0 {
+		w.t.Errorf("who spoke: %v", voices)
+	}
+}
+
 // Each way to end is explained, with each attempt, its exit code and its last lines.
 func TestExplainHowAJobEnded(t *testing.T) {
 	t.Parallel()
@@ -96,6 +125,7 @@ func TestExplainHowAJobEnded(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
+	w.exited(x.JobID, 3)
 	x = ended("permanent", "{}", "failed-app-error", 1, "cannot be done")
 	if a := x.Attempts[0]; a.ExitCode == nil || *a.ExitCode != 65 || !strings.Contains(a.Tail, "no use") {
 		t.Errorf("%+v", a)
