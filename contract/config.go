@@ -119,27 +119,34 @@ func DecodeConfig(b []byte) (Config, error) {
 	if err := new(object).open(b, MaxConfigBytes); err != nil { // a Decoder would stop after the first value
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	var c Config
-	if err := json.Unmarshal(b, &c); err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
-	}
-	c.setDefaults()
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	checkKeys(b, reflect.TypeFor[Config](), "", fault)
-	c.validate(fault)
+	var c Config
+	err := json.Unmarshal(b, &c)
+	switch {
+	case err == nil:
+		c.setDefaults()
+		c.validate(fault)
+	case len(faults) == 0: // else it is of those, which say where
+		faults = append(faults, err)
+	}
 	if err := errors.Join(faults...); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	return c, nil
 }
 
-// checkKeys names each key of raw that t has no field for, and each that stands twice: encoding/json would
-// take "Name" for "name" and the last of two, and the processor would not. Nor would it take null for nothing, or half of
-// a surrogate pair for a character.
+// checkKeys names each key of raw that t has no field for, each that stands twice, and each value of another kind than
+// its field: encoding/json would take "Name" for "name" and the last of two, and the processor would not. Nor would it take
+// null for nothing, or half of a surrogate pair for a character.
 func checkKeys(raw []byte, t reflect.Type, at string, fault func(string, ...any)) {
 	if string(raw) == "null" {
 		fault("%s: is null; leave it out instead", at)
+		return
+	}
+	if err := wrongKind(raw, t); err != nil {
+		fault("%s: %w", at, err)
 		return
 	}
 	switch t.Kind() {
@@ -160,6 +167,36 @@ func checkKeys(raw []byte, t reflect.Type, at string, fault func(string, ...any)
 	case reflect.Struct:
 		checkFields(raw, t, at, fault)
 	}
+}
+
+// wrongKind says what a value must be that cannot be read as a t. What is inside of lists and objects is not looked at.
+func wrongKind(raw []byte, t reflect.Type) error {
+	switch t.Kind() {
+	case reflect.Struct:
+		if raw[0] != '{' {
+			return errors.New("must be an object, with names and values")
+		}
+	case reflect.Slice:
+		if raw[0] != '[' && t != reflect.TypeFor[json.RawMessage]() {
+			return errors.New("must be a list, like [a, b]")
+		}
+	case reflect.String:
+		if raw[0] != '"' {
+			return errors.New("must be a string; in YAML, put it in quotes")
+		}
+	case reflect.Pointer:
+		return nil // what it points to is looked at in its place
+	default:
+		err := json.Unmarshal(raw, reflect.New(t).Interface())
+		if _, is := errors.AsType[*json.UnmarshalTypeError](err); !is {
+			return err // a duration's own
+		}
+		if t.Kind() == reflect.Bool {
+			return errors.New("must be true or false")
+		}
+		return errors.New("must be a whole number")
+	}
+	return nil
 }
 
 func checkFields(raw []byte, t reflect.Type, at string, fault func(string, ...any)) {

@@ -66,6 +66,36 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	}
 }
 
+// A value of the wrong kind hides no other fault of its kind, and each says where it stands.
+func TestConfigNamesEveryValueOfAWrongKind(t *testing.T) {
+	t.Parallel()
+	_, err := DecodeConfig([]byte(`{"queues":[{"name":7,"env":{},"max":"5","visibility":"1h30m","timeout":90,"types":[
+		{"name":"a","name":"b","command":"python3 x.py","reruns":3,"schema":{"type":"object","enum":[1]}},
+		{"name":"a","command":["x",1],"reruns":{"max":1.5,"delay":true}},
+		"probe"]},
+		{"name":"q","types":{"name":"probe"}}],"webhooks":"all"}`))
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	want := []string{
+		`configuration: queues[0].name: must be a string; in YAML, put it in quotes`,
+		`queues[0].env: there is no such setting`,
+		`queues[0].max: must be a whole number`,
+		`queues[0].visibility: "1h30m" is not a duration like 500ms, 30s, 10m or 4h`,
+		`queues[0].timeout: a duration is a string like "30s", not 90`,
+		`duplicate_key: queues[0].types[0].name: stands twice`,
+		`queues[0].types[1].command[1]: must be a string; in YAML, put it in quotes`,
+		`queues[0].types[1].reruns.max: must be a whole number`,
+		`queues[0].types[1].reruns.delay: a duration is a string like "30s", not true`,
+		`queues[0].types[2]: must be an object, with names and values`,
+		`queues[1].types: must be a list, like [a, b]`,
+		`webhooks: must be a list, like [a, b]`,
+	}
+	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	t.Parallel()
 	queues := func(n int) string {
