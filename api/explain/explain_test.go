@@ -98,6 +98,17 @@ func refused(f *Facts) {
 	f.Message = "SQS does not take the message: InvalidMessageContents: Invalid characters found"
 }
 
+// failedBefore makes what the job has been through its first run, and a second one fail that nobody ever claimed.
+func failedBefore(r contract.Reason) change {
+	return func(f *Facts) {
+		f.Job.Runs[0].Outcome, f.Job.Runs[0].Reason = contract.OutcomeFailed, f.Job.Reason
+		f.Job.Run, f.Job.Attempt, f.Job.Reason = 2, 0, r
+		f.Job.Runs = append(f.Job.Runs, contract.JobRun{
+			Run: 2, SubmittedAt: ago(time.Hour), QueuedAt: ago(time.Hour), EndedAt: ago(time.Minute), Outcome: contract.OutcomeFailed, Reason: r,
+		})
+	}
+}
+
 // follows lets another run begin in a while.
 func follows(source contract.TaskSource, in time.Duration) change {
 	return func(f *Facts) {
@@ -244,6 +255,9 @@ var situations = []struct {
 	{"failed-claim-error", []change{ended(contract.StateFailed, contract.ClaimError)}, "The job failed 2m ago because no pod could claim it", "dead-letter"},
 	{"failed-claim-error", []change{ended(contract.StateFailed, contract.ClaimError), refused}, "The job failed 2m ago, before its first attempt, because its task could not be put on the queue: SQS does not take the message", "MaximumMessageSize"},
 	{"failed-expired", []change{ended(contract.StateFailed, contract.Expired)}, "The job failed 2m ago because it waited longer", "max"},
+	{"failed-expired", []change{ended(contract.StateFailed, contract.AppExit), failedBefore(contract.Expired)}, "The job failed 60s ago, before its first attempt, because it waited longer than its queue keeps messages.", "max"},
+	{"failed-claim-error", []change{ended(contract.StateFailed, contract.AppExit), failedBefore(contract.ClaimError)}, "The job failed 60s ago, before its first attempt, because no pod could claim it, time after time.", "dead-letter"},
+	{"failed-app-exit", []change{ended(contract.StateFailed, contract.AppExit), failedBefore(contract.AppExit)}, "The job failed 60s ago, before its first attempt, because its work ended badly.", "last lines"},
 	{"failed", []change{ended(contract.StateFailed, contract.Unknown)}, "The job failed 2m ago for a reason that nobody knows: the disk was full.", "events"},
 	{"unknown", []change{state("new")}, "The job is new.", ""},
 }

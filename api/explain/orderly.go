@@ -197,8 +197,8 @@ func (f *Facts) howTheLastEnded() string {
 
 // lastMessage is what was said of the end of the newest attempt.
 func (f *Facts) lastMessage() string {
-	if n := len(f.Attempts); n > 0 {
-		return f.Attempts[n-1].Message
+	if a := f.lastAttempt(); a != nil {
+		return a.Message
 	}
 	return ""
 }
