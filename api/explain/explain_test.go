@@ -82,6 +82,19 @@ func again(f *Facts) {
 	f.Attempts[0] = contract.AttemptOf{Run: 1, Attempt: 1, EndedAt: a.EndedAt, Ending: a.Ending, Reason: a.Reason, ExitCode: &code, Message: "exited with code 3"}
 }
 
+// attempts gives the job one attempt for each ending, the last of which ended 4 s ago.
+func attempts(endings ...contract.Ending) change {
+	return func(f *Facts) {
+		again(f)
+		was, said := f.Job.Runs[0].Attempts[0], f.Attempts[0]
+		f.Job.Attempt, f.Job.Runs[0].Attempts, f.Attempts = len(endings), nil, nil
+		for i, e := range endings {
+			was.Attempt, was.Ending, said.Attempt, said.Ending = i+1, e, i+1, e
+			f.Job.Runs[0].Attempts, f.Attempts = append(f.Job.Runs[0].Attempts, was), append(f.Attempts, said)
+		}
+	}
+}
+
 // ended ends the job with its first attempt.
 func ended(s contract.State, r contract.Reason) change {
 	return func(f *Facts) {
@@ -147,6 +160,8 @@ func notReady(reason, message string) change {
 func unseen(f *Facts) { f.Sight.Value.At = ago(5 * time.Minute) }
 
 var errSlow = errors.New("none within 2s")
+
+const bad, taken = contract.EndingFailed, contract.EndingDisrupted
 
 // situations is the table: what is true, and what is said of it.
 var situations = []struct {
@@ -225,6 +240,14 @@ var situations = []struct {
 	{"retrying", []change{again, waiting("u", contract.WaitBackoff, "", "", time.Minute), func(f *Facts) { f.Sight.Value.At = ago(5 * time.Second) }},
 		"Attempt 1 failed 4s ago (AppExit): exited with code 3; attempt 2 follows, and Kubernetes has not told when yet.", "tallyman logs"},
 	{"retry-unwatched", []change{again, unseen}, "Attempt 1 failed 4s ago (AppExit): exited with code 3, and the bridge last told", "bridge"},
+	{"attempts-spent", []change{attempts(bad, bad, bad)}, "Attempt 3 failed 4s ago (AppExit): exited with code 3; no attempt is left, and the job is about to be failed.", "tallyman logs"},
+	{"attempts-spent", []change{attempts(bad, bad, bad), waiting("u", contract.WaitBackoff, "", "", 4*time.Second)}, "Attempt 3 failed 4s ago (AppExit): exited with code 3; no attempt is left", "tallyman logs"},
+	{"attempts-spent", []change{attempts(bad, taken, bad, bad)}, "Attempt 4 failed 4s ago (AppExit): exited with code 3; no attempt is left", "tallyman logs"},
+	{"attempts-spent", []change{attempts(bad, bad, bad), unseen},
+		`Attempt 3 failed 4s ago (AppExit): exited with code 3; no attempt is left, and the job is failed as soon as the bridge says so: the bridge last told of queue "media" 5m ago.`, "bridge"},
+	{"attempts-spent", []change{again, func(f *Facts) { f.Job.Runs[0].Attempts[0].Reason = contract.AppError }},
+		"Attempt 1 failed 4s ago (AppError): exited with code 3; no attempt is left", "tallyman logs"},
+	{"retrying", []change{attempts(bad, taken, bad)}, "Attempt 3 failed 4s ago (AppExit): exited with code 3; attempt 4 is about to begin.", "tallyman logs"},
 	{"ended-unsaid", []change{owned, func(f *Facts) {
 		f.Claim.Value.Unit.State, f.Claim.Value.Unit.Outcome = contract.Closed, contract.OutcomeSucceeded
 	}}, "The run has succeeded, as its claim says", ""},
