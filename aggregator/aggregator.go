@@ -14,7 +14,8 @@ import (
 )
 
 // Events is the stream of events. Follow hands over every event from a sequence on, in order, until ctx
-// ends or fn gives an error. Event reads one, or gives stream.ErrNotFound.
+// ends or fn gives an error. Event reads one, or gives stream.ErrNotFound, or stream.ErrBehind where the
+// server that was asked has it not yet.
 type Events interface {
 	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)

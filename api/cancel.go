@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gofiber/fiber/v2"
 
 	"tallyman/contract"
+	"tallyman/internal/stream"
 )
 
 // cancelled is the answer to DELETE /jobs/{jobId}.
@@ -89,10 +91,13 @@ func stateWord(state contract.State) string {
 	return string(state)
 }
 
-// taskGone turns a task that the stream no longer has into what a client can understand.
+// taskGone turns a task that the stream no longer has, or a server of it not yet, into what a client can understand.
 func taskGone(err error, job *contract.Job) error {
-	if isNotFound(err) {
+	switch {
+	case isNotFound(err):
 		return contract.Errorf(contract.CodeConflict, "", "the task of job %s is no longer kept", job.JobID)
+	case errors.Is(err, stream.ErrBehind):
+		return contract.Errorf(contract.CodeUnavailable, "", "the task of job %s cannot be read yet: a server of NATS is behind; nothing was done, try again", job.JobID)
 	}
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"tallyman/api/explain"
 	"tallyman/contract"
 	"tallyman/internal/queue"
+	"tallyman/internal/stream"
 )
 
 // explainTimeout is what each source has to answer in. All are asked at once, so it is also what an
@@ -176,10 +177,12 @@ func (s *Server) streamOf(ctx context.Context) (explain.Stream, error) {
 	v := explain.Stream{Last: info.Last, AsOf: asOf}
 	if info.Last > asOf.Seq {
 		e, err := s.events.Event(ctx, max(asOf.Seq+1, info.First))
-		if err != nil && !isNotFound(err) {
+		switch v.Oldest = e.At; {
+		case errors.Is(err, stream.ErrBehind): // it is so new that not every server has it
+			v.Oldest = s.now()
+		case err != nil && !isNotFound(err):
 			return v, err
 		}
-		v.Oldest = e.At
 	}
 	return v, nil
 }

@@ -294,6 +294,29 @@ func TestFollowOneJob(t *testing.T) {
 	}
 }
 
+// What a server of NATS has not stored yet is waited for: the document names it, and nobody would send it later.
+func TestFollowOneJobWaitsForAServerThatIsBehind(t *testing.T) {
+	t.Parallel()
+	var lag *lagging
+	w := newWorld(t, func(o *Options) { lag = lagged(o) })
+	id := w.submit("", contract.StateQueued)
+	l := w.follow("/jobs/" + id + "/events")
+	if diff := cmp.Diff([]string{"submitted", "queued"}, l.kinds(2)); diff != "" {
+		t.Error(diff)
+	}
+	lag.until.Store(2)
+	w.say(id, contract.Event{Kind: contract.Claimed, Attempt: 1})
+	w.eventually("it is asked for in vain", func() bool { return lag.missed.Load() > 0 })
+	before := lag.missed.Load()
+	w.say(id, contract.Event{Kind: contract.Succeeded, Attempt: 1})
+	w.await(id, contract.StateSucceeded)
+	w.eventually("it is asked for again", func() bool { return lag.missed.Load() > before })
+	lag.catchUp()
+	if diff := cmp.Diff([]string{"claimed", "succeeded", "end"}, l.kinds(3)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // The server does not wait for clients that would follow for ever.
 func TestRunEndsStreams(t *testing.T) {
 	t.Parallel()

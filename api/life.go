@@ -67,7 +67,8 @@ func (s *Server) followJob(e *eventWriter, f *feed.Filter, id string, sent uint6
 	}
 }
 
-// sendNew sends the job's events behind a sequence, and says how far it came.
+// sendNew sends the job's events behind a sequence, and says how far it came: past what the stream no longer has, but
+// not past what a server of it has not stored yet, which the client would never see.
 func (s *Server) sendNew(e *eventWriter, f *feed.Filter, job *contract.Job, sent uint64) (uint64, error) {
 	for _, seq := range job.Events {
 		if seq <= sent {

@@ -45,7 +45,8 @@ type HookStore interface {
 
 // Events is the stream of events, read; *stream.Stream is one.
 type Events interface {
-	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
+	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more, and stream.ErrBehind where the
+	// server that was asked has it not yet.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
 	// Since gives the first event stored at a moment or later; stream.ErrNotFound where all are older.
 	Since(ctx context.Context, at time.Time) (uint64, error)

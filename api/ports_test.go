@@ -3,6 +3,9 @@ package api
 import (
 	"context"
 	"log/slog"
+	"math"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -174,4 +177,49 @@ type gone struct{ *stream.Stream }
 
 func (gone) Event(context.Context, uint64) (stream.Stored, error) {
 	return stream.Stored{}, stream.ErrNotFound
+}
+
+// lagging is a NATS of three whose server that answers reads has stored no more than the first so many events, though
+// the leader has all. Nobody who follows there is told anything.
+type lagging struct {
+	*stream.Stream
+	until  atomic.Uint64
+	missed atomic.Int64 // pages in which something was
+}
+
+// lagged puts the events of a world behind one that has caught up.
+func lagged(o *Options) *lagging {
+	l := &lagging{Stream: o.Events.(*stream.Stream)}
+	l.catchUp()
+	o.Events = l
+	return l
+}
+
+func (l *lagging) catchUp() { l.until.Store(math.MaxUint64) }
+
+func (l *lagging) Event(ctx context.Context, seq uint64) (stream.Stored, error) {
+	if seq <= l.until.Load() {
+		return l.Stream.Event(ctx, seq)
+	}
+	info, err := l.Info(ctx)
+	if err == nil {
+		err = info.Absent(seq)
+	}
+	return stream.Stored{}, err
+}
+
+func (l *lagging) Page(ctx context.Context, from uint64, limit int) ([]stream.Stored, error) {
+	all, err := l.Stream.Page(ctx, from, limit)
+	until := l.until.Load()
+	has := slices.IndexFunc(all, func(st stream.Stored) bool { return st.Seq > until })
+	if has < 0 {
+		return all, err
+	}
+	l.missed.Add(1)
+	return all[:has], err
+}
+
+func (l *lagging) Follow(ctx context.Context, _ uint64, _ func(stream.Stored) error) error {
+	<-ctx.Done()
+	return ctx.Err()
 }

@@ -67,3 +67,39 @@ func TestRequeueWithoutATask(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// A server of NATS that has not stored a task yet is no word that it is no longer kept: cancel, requeue and the events can
+// be asked for again, and then are what they would have been.
+func TestATaskThatAServerHasNotStoredYet(t *testing.T) {
+	t.Parallel()
+	var lag *lagging
+	w := newWorld(t, func(o *Options) { lag = lagged(o) })
+	id := w.submit("", contract.StateQueued)
+	for _, r := range []struct {
+		method, path string
+		status       int
+		state        contract.State
+	}{
+		{"GET", "/jobs/" + id + "/events", 200, contract.StateQueued},
+		{"DELETE", "/jobs/" + id, 202, contract.StateCancelled},
+		{"POST", "/jobs/" + id + "/requeue", 202, contract.StateQueued},
+	} {
+		lag.until.Store(0)
+		w.server.words = newWords(lag) // which remember nothing
+		if p := w.do(r.method, r.path, "").want(503).problem(); p.Code != contract.CodeUnavailable || !strings.Contains(p.Detail, "try again") {
+			t.Errorf("%s: %+v", r.path, p)
+		}
+		if v := w.view(id); !v.Incomplete {
+			t.Errorf("%s: without its words it is whole: %+v", r.path, v)
+		}
+		lag.catchUp()
+		w.do(r.method, r.path, "").want(r.status)
+		w.await(id, r.state)
+	}
+}
+
+func (w *world) view(id string) (v view) {
+	w.t.Helper()
+	w.get("/jobs/" + id).want(200).into(&v)
+	return v
+}

@@ -136,6 +136,27 @@ func TestIdempotencyKeyOfAccepted(t *testing.T) {
 	}
 }
 
+// Nor is other work sent while the recorded task cannot be read yet.
+func TestIdempotencyKeyWhileAServerIsBehind(t *testing.T) {
+	t.Parallel()
+	var lag *lagging
+	w := newWorld(t, func(o *Options) { lag = lagged(o) })
+	key := header{"Idempotency-Key", "k"}
+	mend := w.faults.Add(sqslocal.Fault{Kind: sqslocal.Unavailable, Share: 1})
+	var r receipt
+	w.do("POST", "/jobs", `{"payload":1}`, key).want(202).into(&r)
+	w.await(r.JobID, contract.StateAccepted)
+	mend()
+	lag.until.Store(0)
+	w.server.words = newWords(lag) // which remember nothing
+	w.do("POST", "/jobs", `{"payload":2}`, key).want(503)
+	if got := w.messages(); len(got) > 0 {
+		t.Errorf("sent %+v", got)
+	}
+	lag.catchUp()
+	w.do("POST", "/jobs", `{"payload":2}`, key).want(409)
+}
+
 // Claims are kept for longer than the documents of finished jobs: a key that comes back in between is the same job still.
 func TestIdempotencyKeyOfAJobWhoseDocumentIsGone(t *testing.T) {
 	t.Parallel()

@@ -75,6 +75,7 @@ const (
 	MaxTailBytes    = 4 << 10
 	MaxResultBytes  = 32 << 10
 	MaxAttempts     = 32 // of one unit; a 33rd pod closes it failed
+	BackoffLimit    = 2  // of a unit: so many retries follow a failed attempt; one that was disrupted spends none
 	MaxNameBytes    = 253
 	MaxDurationMS   = 1 << 40 // 34 years: a limit, not a promise
 	MaxRequest      = 1 << 30 // of millicores or MiB: likewise

@@ -40,7 +40,8 @@ type Ledger interface {
 
 // Events is the stream of events, read; *stream.Stream is one.
 type Events interface {
-	// Event gives stream.ErrNotFound for a sequence that is stored no more.
+	// Event gives stream.ErrNotFound for a sequence that is stored no more, and stream.ErrBehind where the server that
+	// was asked has it not yet: it is asked again.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
 	// PageOf gives up to limit events of a kind from a sequence on, oldest first.
 	PageOf(ctx context.Context, kind contract.Kind, from uint64, limit int) ([]stream.Stored, error)

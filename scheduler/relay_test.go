@@ -2,12 +2,14 @@ package scheduler
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/sqslocal"
+	"tallyman/internal/stream"
 )
 
 // attention writes the document as the aggregator does.
@@ -64,6 +66,35 @@ func TestAcceptedForThirtySecondsIsSentAgain(t *testing.T) {
 	}
 	if rec := w.runRecord(task); rec != "none" {
 		t.Errorf("the relay wrote a run record: %s", rec)
+	}
+}
+
+// A task that a server of NATS has not stored yet is neither given up nor put off for as long as one that is gone; one
+// that is gone is, and its run ends with the retention of its queue.
+func TestTheRelayWaitsForAServerThatIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lag := &lagging{Stream: w.nats}
+	o := w.options(nil)
+	o.Events = lag
+	r := newRelay(&o)
+	task, gone := w.task("a"), w.task("gone")
+	seq := w.submitted(task)
+	items := list(w.item(task, seq), w.item(gone, seq+1))
+	w.attention(items, nil)
+	w.clock.Advance(o.AcceptedAfter)
+	for range 3 {
+		if err := r.round(t.Context()); !errors.Is(err, stream.ErrBehind) {
+			t.Errorf("the round says %v", err)
+		}
+		w.clock.Advance(waitAfter)
+	}
+	if r.tried.of(&items[0]).hopeless || !r.tried.of(&items[1]).hopeless {
+		t.Error("the task that a server has not yet is given up, or the one that is gone is not")
+	}
+	lag.caughtUp = true
+	if got := w.relayed(r); len(got) != 1 || got[0].JobID != task.JobID {
+		t.Errorf("sent %v", got)
 	}
 }
 

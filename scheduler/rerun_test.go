@@ -2,12 +2,14 @@ package scheduler
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"tallyman/contract"
+	"tallyman/internal/stream"
 )
 
 // askForReruns makes the world's queue ask for them.
@@ -128,6 +130,30 @@ func TestAFailedJobRunsAgainAfterItsDelay(t *testing.T) {
 	if len(r.pending) > 0 {
 		t.Errorf("%d failures are not done with", len(r.pending))
 	}
+}
+
+// A server of NATS that has not stored the task yet does not cost a job its further run.
+func TestAFurtherRunWaitsForAServerThatIsBehind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	lag := &lagging{Stream: w.nats}
+	o := w.options(nil)
+	o.Events = lag
+	r := newRerun(&o)
+	w.want(w.rounds(r)) // it learns what is the past
+	task := w.task("a")
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(10 * time.Minute)
+	if err := r.round(t.Context()); !errors.Is(err, stream.ErrBehind) {
+		t.Errorf("the round says %v", err)
+	}
+	w.want(w.rounds(r))
+	lag.caughtUp = true
+	w.clock.Advance(waitAfter)
+	w.want(w.rounds(r), "2 rerun")
 }
 
 // The api promises a run of what stands behind the mark: it must not pass a failure that waits for its time, whatever

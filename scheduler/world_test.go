@@ -84,6 +84,23 @@ func (w *world) options(c *cut) Options {
 	return o
 }
 
+// lagging is a stream of which the server that answers reads has stored nothing yet, until it has caught up.
+type lagging struct {
+	*stream.Stream
+	caughtUp bool
+}
+
+func (l *lagging) Event(ctx context.Context, seq uint64) (stream.Stored, error) {
+	if l.caughtUp {
+		return l.Stream.Event(ctx, seq)
+	}
+	info, err := l.Info(ctx)
+	if err == nil {
+		err = info.Absent(seq)
+	}
+	return stream.Stored{}, err
+}
+
 // alwaysLeader is a lease that everybody holds: the worst that can happen to one.
 type alwaysLeader struct{}
 

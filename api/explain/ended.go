@@ -124,8 +124,8 @@ func (f *Facts) failedBecause(why string, said ...string) string {
 }
 
 func (f *Facts) exitCode() *int {
-	if n := len(f.Attempts); n > 0 {
-		return f.Attempts[n-1].ExitCode
+	if a := f.lastAttempt(); a != nil {
+		return a.ExitCode
 	}
 	return nil
 }

@@ -82,6 +82,19 @@ func again(f *Facts) {
 	f.Attempts[0] = contract.AttemptOf{Run: 1, Attempt: 1, EndedAt: a.EndedAt, Ending: a.Ending, Reason: a.Reason, ExitCode: &code, Message: "exited with code 3"}
 }
 
+// attempts gives the job one attempt for each ending, the last of which ended 4 s ago.
+func attempts(endings ...contract.Ending) change {
+	return func(f *Facts) {
+		again(f)
+		was, said := f.Job.Runs[0].Attempts[0], f.Attempts[0]
+		f.Job.Attempt, f.Job.Runs[0].Attempts, f.Attempts = len(endings), nil, nil
+		for i, e := range endings {
+			was.Attempt, was.Ending, said.Attempt, said.Ending = i+1, e, i+1, e
+			f.Job.Runs[0].Attempts, f.Attempts = append(f.Job.Runs[0].Attempts, was), append(f.Attempts, said)
+		}
+	}
+}
+
 // ended ends the job with its first attempt.
 func ended(s contract.State, r contract.Reason) change {
 	return func(f *Facts) {
@@ -96,6 +109,17 @@ func ended(s contract.State, r contract.Reason) change {
 func refused(f *Facts) {
 	f.Job.Runs[0].QueuedAt, f.Job.Runs[0].Attempts, f.Attempts = contract.Time{}, nil, nil
 	f.Message = "SQS does not take the message: InvalidMessageContents: Invalid characters found"
+}
+
+// failedBefore makes what the job has been through its first run, and a second one fail that nobody ever claimed.
+func failedBefore(r contract.Reason) change {
+	return func(f *Facts) {
+		f.Job.Runs[0].Outcome, f.Job.Runs[0].Reason = contract.OutcomeFailed, f.Job.Reason
+		f.Job.Run, f.Job.Attempt, f.Job.Reason = 2, 0, r
+		f.Job.Runs = append(f.Job.Runs, contract.JobRun{
+			Run: 2, SubmittedAt: ago(time.Hour), QueuedAt: ago(time.Hour), EndedAt: ago(time.Minute), Outcome: contract.OutcomeFailed, Reason: r,
+		})
+	}
 }
 
 // follows lets another run begin in a while.
@@ -136,6 +160,8 @@ func notReady(reason, message string) change {
 func unseen(f *Facts) { f.Sight.Value.At = ago(5 * time.Minute) }
 
 var errSlow = errors.New("none within 2s")
+
+const bad, taken = contract.EndingFailed, contract.EndingDisrupted
 
 // situations is the table: what is true, and what is said of it.
 var situations = []struct {
@@ -214,6 +240,14 @@ var situations = []struct {
 	{"retrying", []change{again, waiting("u", contract.WaitBackoff, "", "", time.Minute), func(f *Facts) { f.Sight.Value.At = ago(5 * time.Second) }},
 		"Attempt 1 failed 4s ago (AppExit): exited with code 3; attempt 2 follows, and Kubernetes has not told when yet.", "tallyman logs"},
 	{"retry-unwatched", []change{again, unseen}, "Attempt 1 failed 4s ago (AppExit): exited with code 3, and the bridge last told", "bridge"},
+	{"attempts-spent", []change{attempts(bad, bad, bad)}, "Attempt 3 failed 4s ago (AppExit): exited with code 3; no attempt is left, and the job is about to be failed.", "tallyman logs"},
+	{"attempts-spent", []change{attempts(bad, bad, bad), waiting("u", contract.WaitBackoff, "", "", 4*time.Second)}, "Attempt 3 failed 4s ago (AppExit): exited with code 3; no attempt is left", "tallyman logs"},
+	{"attempts-spent", []change{attempts(bad, taken, bad, bad)}, "Attempt 4 failed 4s ago (AppExit): exited with code 3; no attempt is left", "tallyman logs"},
+	{"attempts-spent", []change{attempts(bad, bad, bad), unseen},
+		`Attempt 3 failed 4s ago (AppExit): exited with code 3; no attempt is left, and the job is failed as soon as the bridge says so: the bridge last told of queue "media" 5m ago.`, "bridge"},
+	{"attempts-spent", []change{again, func(f *Facts) { f.Job.Runs[0].Attempts[0].Reason = contract.AppError }},
+		"Attempt 1 failed 4s ago (AppError): exited with code 3; no attempt is left", "tallyman logs"},
+	{"retrying", []change{attempts(bad, taken, bad)}, "Attempt 3 failed 4s ago (AppExit): exited with code 3; attempt 4 is about to begin.", "tallyman logs"},
 	{"ended-unsaid", []change{owned, func(f *Facts) {
 		f.Claim.Value.Unit.State, f.Claim.Value.Unit.Outcome = contract.Closed, contract.OutcomeSucceeded
 	}}, "The run has succeeded, as its claim says", ""},
@@ -244,6 +278,9 @@ var situations = []struct {
 	{"failed-claim-error", []change{ended(contract.StateFailed, contract.ClaimError)}, "The job failed 2m ago because no pod could claim it", "dead-letter"},
 	{"failed-claim-error", []change{ended(contract.StateFailed, contract.ClaimError), refused}, "The job failed 2m ago, before its first attempt, because its task could not be put on the queue: SQS does not take the message", "MaximumMessageSize"},
 	{"failed-expired", []change{ended(contract.StateFailed, contract.Expired)}, "The job failed 2m ago because it waited longer", "max"},
+	{"failed-expired", []change{ended(contract.StateFailed, contract.AppExit), failedBefore(contract.Expired)}, "The job failed 60s ago, before its first attempt, because it waited longer than its queue keeps messages.", "max"},
+	{"failed-claim-error", []change{ended(contract.StateFailed, contract.AppExit), failedBefore(contract.ClaimError)}, "The job failed 60s ago, before its first attempt, because no pod could claim it, time after time.", "dead-letter"},
+	{"failed-app-exit", []change{ended(contract.StateFailed, contract.AppExit), failedBefore(contract.AppExit)}, "The job failed 60s ago, before its first attempt, because its work ended badly.", "last lines"},
 	{"failed", []change{ended(contract.StateFailed, contract.Unknown)}, "The job failed 2m ago for a reason that nobody knows: the disk was full.", "events"},
 	{"unknown", []change{state("new")}, "The job is new.", ""},
 }

@@ -100,6 +100,15 @@ func (f *Facts) attempt() *contract.JobAttempt {
 	return &contract.JobAttempt{}
 }
 
+// lastAttempt is what was said of the newest attempt of the newest run; nil where that has none, for the words of
+// another run say nothing of why this one stands where it stands.
+func (f *Facts) lastAttempt() *contract.AttemptOf {
+	if n := len(f.Attempts); n > 0 && f.Attempts[n-1].Run == f.Job.Run {
+		return &f.Attempts[n-1]
+	}
+	return nil
+}
+
 // since is when the job came into the state that it is in.
 func (f *Facts) since() time.Time {
 	r, a := f.run(), f.attempt()

@@ -60,6 +60,23 @@ var orderlyRows = [...]row{
 		},
 	},
 	{
+		// Kubernetes makes no further pod, and the bridge, which then says that the job failed, may take a while to.
+		name:  "attempts-spent",
+		holds: both(retrying, (*Facts).spent),
+		says: func(f *Facts) string {
+			if f.bridgeSilent() {
+				return fmt.Sprintf("%s; no attempt is left, and the job is failed as soon as the bridge says so: %s.", f.howTheLastEnded(), f.silence())
+			}
+			return fmt.Sprintf("%s; no attempt is left, and the job is about to be failed.", f.howTheLastEnded())
+		},
+		next: func(f *Facts) []string {
+			if f.bridgeSilent() {
+				return bridgeNext(f)
+			}
+			return []string{f.readLogs() + "."}
+		},
+	},
+	{
 		name:  "back-off",
 		holds: both(retrying, func(f *Facts) bool { w := f.wait(); return w != nil && w.For == contract.WaitBackoff }),
 		says: func(f *Facts) string {
@@ -197,13 +214,29 @@ func (f *Facts) howTheLastEnded() string {
 
 // lastMessage is what was said of the end of the newest attempt.
 func (f *Facts) lastMessage() string {
-	if n := len(f.Attempts); n > 0 {
-		return f.Attempts[n-1].Message
+	if a := f.lastAttempt(); a != nil {
+		return a.Message
 	}
 	return ""
 }
 
+// spent tells whether the newest run has no attempt left: as many failed as Kubernetes makes, or the last one of what no
+// retry mends.
+func (f *Facts) spent() bool {
+	bad := 0
+	for _, a := range f.run().Attempts {
+		if a.Ending == contract.EndingFailed {
+			bad++
+		}
+	}
+	last := f.attempt()
+	return bad > contract.BackoffLimit || last.Ending == contract.EndingFailed && last.Reason == contract.AppError
+}
+
 func afterFailure(f *Facts) []string {
-	return []string{fmt.Sprintf("Read what it left: `tallyman logs %s --run %d --attempt %d`; stop further attempts: `tallyman cancel %s`.",
-		f.Job.JobID, f.Job.Run, max(1, f.Job.Attempt), f.Job.JobID)}
+	return []string{fmt.Sprintf("%s; stop further attempts: `tallyman cancel %s`.", f.readLogs(), f.Job.JobID)}
+}
+
+func (f *Facts) readLogs() string {
+	return fmt.Sprintf("Read what it left: `tallyman logs %s --run %d --attempt %d`", f.Job.JobID, f.Job.Run, max(1, f.Job.Attempt))
 }

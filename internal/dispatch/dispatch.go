@@ -17,7 +17,8 @@ type Events interface {
 	Publish(ctx context.Context, e contract.Event) (seq uint64, err error)
 	// PublishOnce tells beside it whether an event of this id was stored before, which is then the one at seq.
 	PublishOnce(ctx context.Context, e contract.Event) (seq uint64, had bool, err error)
-	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more.
+	// Event gives stream.ErrNotFound for a sequence that is not stored, or no more, and stream.ErrBehind where the
+	// server that was asked has it not yet.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
 }
 

@@ -60,7 +60,7 @@ func (d *Dispatcher) SubmitKeyed(ctx context.Context, t contract.Task) (contract
 // storedTask reads the task of a run that the stream has as submitted, which must ask for the same as t.
 func (d *Dispatcher) storedTask(ctx context.Context, t *contract.Task, seq uint64) (contract.Task, error) {
 	st, err := d.events.Event(ctx, seq)
-	if errors.Is(err, stream.ErrNotFound) { // of a server that is behind the one which acknowledged it
+	if errors.Is(err, stream.ErrBehind) {
 		return contract.Task{}, contract.Errorf(contract.CodeUnavailable, "",
 			"job %s was submitted a moment ago, and as what cannot be read yet; try again", t.JobID)
 	}

@@ -150,7 +150,7 @@ func TestAKeyedJobIsSentAsItWasSaidFirst(t *testing.T) {
 type forgetful struct{ *stream.Stream }
 
 func (forgetful) Event(context.Context, uint64) (stream.Stored, error) {
-	return stream.Stored{}, stream.ErrNotFound
+	return stream.Stored{}, stream.ErrBehind
 }
 
 func TestAKeyedJobWhoseTaskCannotBeReadIsTriedAgain(t *testing.T) {

@@ -80,7 +80,7 @@ func (b *Books) ledger(ctx context.Context) (string, error) {
 	}
 	behind := info.Last - s.AsOf.Seq
 	e, err := b.Events.Event(ctx, max(s.AsOf.Seq+1, info.First))
-	if err != nil && !errors.Is(err, stream.ErrNotFound) {
+	if err != nil && !errors.Is(err, stream.ErrNotFound) && !errors.Is(err, stream.ErrBehind) { // then it is new
 		return "", err
 	}
 	if age := b.since(e.At); err == nil && age > maxLag {

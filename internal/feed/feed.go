@@ -3,7 +3,6 @@ package feed
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sort"
 	"sync"
@@ -218,7 +217,7 @@ func (f *Feed) behind(seq uint64) int {
 }
 
 // Keep gives one event, from memory or from the log, and what gives it back: whoever waits to read the past may
-// wait for that. stream.ErrNotFound: it is not stored (yet), or no more.
+// wait for that. stream.ErrNotFound: it is not stored, or no more; stream.ErrBehind: ask again.
 func (f *Feed) Keep(ctx context.Context, seq uint64) (st *stream.Stored, giveBack func(), err error) {
 	if st := f.Event(seq); st != nil {
 		return st, func() {}, nil
@@ -230,7 +229,11 @@ func (f *Feed) Keep(ctx context.Context, seq uint64) (st *stream.Stored, giveBac
 	giveBack = func() { f.past.free.Release(share) }
 	if len(page) == 0 || page[0].Seq != seq {
 		giveBack()
-		return nil, nil, fmt.Errorf("event %d: %w", seq, stream.ErrNotFound)
+		info, err := f.from.Info(ctx)
+		if err == nil {
+			err = info.Absent(seq)
+		}
+		return nil, nil, err
 	}
 	return told(page[0]), giveBack, nil
 }

@@ -130,7 +130,7 @@ func (r *Reader) trimmed(ctx context.Context) (Batch, error) {
 	case !info.Created.Equal(r.created):
 		return Batch{}, ErrAnew
 	case info.First <= r.at+1:
-		return Batch{}, fmt.Errorf("read the log behind %d: %w: the server that was asked is behind", r.at, stream.ErrUnavailable)
+		return Batch{}, fmt.Errorf("read the log behind %d: %w", r.at, stream.ErrBehind)
 	}
 	missing := info.First - 1 - r.at
 	r.at = info.First - 1

@@ -13,9 +13,6 @@ import (
 	"tallyman/contract"
 )
 
-// backoffLimit is how many retries a unit has.
-const backoffLimit int32 = 2
-
 // newJob makes a Kubernetes Job as KEDA and the API server would from the chart's ScaledJob.
 func (k *Kube) newJob(q *Queue) (*batchv1.Job, error) {
 	uid, err := newUID(k.o.Random)
@@ -31,7 +28,7 @@ func (k *Kube) newJob(q *Queue) (*batchv1.Job, error) {
 	labels := map[string]string{
 		contract.LabelScaledJob: q.Name, contract.LabelUnit: uid, contract.LabelUnitName: name,
 	}
-	limit, one, ttl := backoffLimit, int32(1), int32(k.o.TTL/time.Second)
+	limit, one, ttl := int32(contract.BackoffLimit), int32(1), int32(k.o.TTL/time.Second)
 	deadline := int64(q.deadline() / time.Second)
 	replacement, yes := batchv1.Failed, true
 	return &batchv1.Job{

@@ -6,6 +6,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"tallyman/contract"
 )
 
 // podThat is a pod whose run ended with a code, perhaps as the target of a disruption.
@@ -26,7 +28,7 @@ func podThat(code int32, disrupted bool) *corev1.Pod {
 
 func TestTally(t *testing.T) {
 	t.Parallel()
-	limit := backoffLimit
+	limit := int32(contract.BackoffLimit)
 	job := &batchv1.Job{Spec: batchv1.JobSpec{BackoffLimit: &limit, PodFailurePolicy: podFailurePolicy()}}
 	for name, c := range map[string]struct {
 		pods      []*corev1.Pod

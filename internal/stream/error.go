@@ -17,6 +17,9 @@ var (
 	ErrConflict = errors.New("lost the race")
 	// ErrUnavailable: NATS is away, slow or full; whether the write happened is unknown. Try again.
 	ErrUnavailable = errors.New("NATS is unavailable")
+	// ErrBehind: the server that was asked, one of those that keep the stream, has not stored the sequence yet. It is
+	// an ErrUnavailable that soon mends itself.
+	ErrBehind = fmt.Errorf("%w: the server that was asked is behind", ErrUnavailable)
 	// ErrTooLarge: the server does not take that many messages in one batch.
 	ErrTooLarge = errors.New("the batch is larger than the server takes")
 )

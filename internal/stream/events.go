@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -55,6 +56,16 @@ func (s *Stream) PublishOnce(ctx context.Context, e contract.Event) (seq uint64,
 type Info struct {
 	Created     time.Time
 	First, Last uint64
+	Deleted     []uint64 // of those between: somebody's hand, in a stream made before ours forbade it
+}
+
+// Absent says why a server did not give an event. Any that keeps the stream answers a read, and one that is behind
+// does not have yet what others have seen: ErrBehind where the stream has it, ErrNotFound where it has it not, or no more.
+func (i *Info) Absent(seq uint64) error {
+	if i.First <= seq && seq <= i.Last && !slices.Contains(i.Deleted, seq) {
+		return fmt.Errorf("event %d: %w", seq, ErrBehind)
+	}
+	return fmt.Errorf("event %d: %w", seq, ErrNotFound)
 }
 
 // Info asks the stream's leader.
@@ -66,10 +77,15 @@ func (s *Stream) Info(ctx context.Context) (Info, error) {
 		return Info{}, wrap(err, "look at stream", contract.StreamEvents)
 	}
 	i := str.CachedInfo()
-	return Info{Created: i.Created.UTC(), First: i.State.FirstSeq, Last: i.State.LastSeq}, nil
+	if i.State.NumDeleted > 0 { // which they are it tells only who asks for them
+		if i, err = str.Info(ctx, jetstream.WithDeletedDetails(true)); err != nil {
+			return Info{}, wrap(err, "look at stream", contract.StreamEvents)
+		}
+	}
+	return Info{Created: i.Created.UTC(), First: i.State.FirstSeq, Last: i.State.LastSeq, Deleted: i.State.Deleted}, nil
 }
 
-// Event reads one event. ErrNotFound: it is not stored yet, or no more.
+// Event reads one event. ErrNotFound: the stream has it not, or no more; ErrBehind: the server that answered has it not yet.
 func (s *Stream) Event(ctx context.Context, seq uint64) (Stored, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
@@ -81,7 +97,11 @@ func (s *Stream) Event(ctx context.Context, seq uint64) (Stored, error) {
 	switch status := m.Header.Get("Status"); status {
 	case "":
 	case "404":
-		return Stored{}, fmt.Errorf("read event %s: %w", at, ErrNotFound)
+		info, err := s.Info(ctx)
+		if err == nil {
+			err = info.Absent(seq)
+		}
+		return Stored{}, fmt.Errorf("read: %w", err)
 	default:
 		return Stored{}, wrap(fmt.Errorf("%s %s", status, m.Header.Get("Description")), "read event", at)
 	}

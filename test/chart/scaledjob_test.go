@@ -101,10 +101,10 @@ func checkSpec(t *testing.T, sj *kedav1alpha1.ScaledJob) {
 
 func checkJob(t *testing.T, job *batchv1.JobSpec) {
 	t.Helper()
-	one, two, hour, failed := int32(1), int32(2), int32(3600), batchv1.Failed
+	one, limit, hour, failed := int32(1), int32(contract.BackoffLimit), int32(3600), batchv1.Failed
 	want := &batchv1.JobSpec{
 		Template: job.Template, ActiveDeadlineSeconds: job.ActiveDeadlineSeconds,
-		Parallelism: &one, Completions: &one, BackoffLimit: &two, TTLSecondsAfterFinished: &hour, PodReplacementPolicy: &failed,
+		Parallelism: &one, Completions: &one, BackoffLimit: &limit, TTLSecondsAfterFinished: &hour, PodReplacementPolicy: &failed,
 		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
 			{Action: batchv1.PodFailurePolicyActionIgnore, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}},
 			{Action: batchv1.PodFailurePolicyActionIgnore, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{75}}},
