@@ -22,7 +22,7 @@ type Lease interface {
 
 // Schedules is the bucket "schedules"; *stream.Bucket is one.
 type Schedules interface {
-	// Get gives stream.ErrNotFound where the key is absent.
+	// Get gives stream.ErrNotFound where the key is absent, or where the server that answers is behind.
 	Get(ctx context.Context, key string) (stream.Entry, error)
 	// Update gives stream.ErrConflict where the revision is another.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (newRevision uint64, err error)

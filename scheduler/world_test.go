@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,6 +210,26 @@ func (p schedulesPort) Put(ctx context.Context, key string, value []byte) (uint6
 
 func (p schedulesPort) Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error {
 	return p.w.schedules.Watch(ctx, filter, fn, loaded)
+}
+
+// behind is a bucket of which a key is asked of servers that do not have it yet, some times.
+type behind struct {
+	Schedules
+	key   string
+	times atomic.Int32
+}
+
+func serversBehind(s Schedules, key string, times int32) *behind {
+	b := &behind{Schedules: s, key: key}
+	b.times.Store(times)
+	return b
+}
+
+func (b *behind) Get(ctx context.Context, key string) (stream.Entry, error) {
+	if key == b.key && b.times.Add(-1) >= 0 {
+		return stream.Entry{}, stream.ErrNotFound
+	}
+	return b.Schedules.Get(ctx, key)
 }
 
 // run starts a scheduler and ends it with the test, or when the function it gives is called.
