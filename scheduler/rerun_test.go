@@ -2,12 +2,14 @@ package scheduler
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
 	"tallyman/contract"
+	"tallyman/internal/stream"
 )
 
 // askForReruns makes the world's queue ask for them.
@@ -130,6 +132,19 @@ func TestAFailedJobRunsAgainAfterItsDelay(t *testing.T) {
 	}
 }
 
+// mark is how far the failures are done with, as it is written down.
+func (w *world) mark() (m contract.RerunMark) {
+	w.t.Helper()
+	e, err := w.schedules.Get(w.t.Context(), contract.KeyRerunMark)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := json.Unmarshal(e.Value, &m); err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
 // The api promises a run of what stands behind the mark: it must not pass a failure that waits for its time, whatever
 // failed after it and is done with.
 func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
@@ -139,17 +154,6 @@ func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
 	o := w.options(nil)
 	r := newRerun(&o)
 	w.want(w.rounds(r))
-	mark := func() (m contract.RerunMark) {
-		t.Helper()
-		e, err := w.schedules.Get(t.Context(), contract.KeyRerunMark)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(e.Value, &m); err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
 	waits, done := w.task("waits"), w.task("done")
 	done.Type = "plain" // which asks for no reruns
 	w.submitted(waits)
@@ -158,12 +162,12 @@ func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
 	w.failed(done, contract.AppExit)  // event 4
 	w.folds()
 	w.want(w.rounds(r))
-	if m := mark(); m.Seq != 2 {
+	if m := w.mark(); m.Seq != 2 {
 		t.Errorf("the mark is %+v while event 3 waits", m)
 	}
 	w.clock.Advance(time.Hour)
 	w.want(w.rounds(r), "2 rerun")
-	if m := mark(); m.Seq != 4 {
+	if m := w.mark(); m.Seq != 4 {
 		t.Errorf("the mark is %+v when all is done with", m)
 	}
 }
@@ -203,6 +207,42 @@ func TestThePastIsNotRunAgain(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.want(w.rounds(newRerun(&o)), "2 rerun") // another leads, after some time with none
 	w.want(w.rounds(newRerun(&o)))
+}
+
+// A server that is behind finds no mark. That makes nothing the past: the next one is asked.
+func TestAMarkThatAServerDoesNotHaveYetIsHeeded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	w.want(w.rounds(newRerun(&o)))
+	task := w.task("a")
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(time.Hour)
+	o.Schedules = serversBehind(o.Schedules, contract.KeyRerunMark, 1)
+	w.want(w.rounds(newRerun(&o)), "2 rerun") // another leads
+}
+
+// Where no server that has the mark answers, nothing is decided, and the next round asks again.
+func TestAMarkThatIsThereAndNotFoundIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	w.want(w.rounds(newRerun(&o)))
+	task := w.task("a")
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(time.Hour)
+	o.Schedules = serversBehind(o.Schedules, contract.KeyRerunMark, maxRaces)
+	r := newRerun(&o)
+	if err := r.round(t.Context()); !errors.Is(err, stream.ErrUnavailable) {
+		t.Fatalf("%v, want that it is unavailable", err)
+	}
+	w.want(w.rounds(r), "2 rerun")
 }
 
 // A cancel forbids the rerun; what succeeded after all, or was requeued meanwhile, needs none.

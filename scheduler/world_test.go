@@ -194,6 +194,13 @@ func (p schedulesPort) Get(ctx context.Context, key string) (stream.Entry, error
 	return p.w.schedules.Get(ctx, key)
 }
 
+func (p schedulesPort) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := p.cut.write(); err != nil {
+		return 0, err
+	}
+	return p.w.schedules.Create(ctx, key, value)
+}
+
 func (p schedulesPort) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if err := p.cut.write(); err != nil {
 		return 0, err
