@@ -76,14 +76,15 @@ func (r *rerun) round(ctx context.Context) error {
 	return errors.Join(err, r.lookAll(ctx), r.note(ctx))
 }
 
-// begin reads the mark. A stream that was made since is read from its first event.
+// begin reads the mark. A stream that was made since is read from its first event. One that ends before what was done
+// with already was set back: an older copy of it was restored, or the end of it was lost. What it has is done with.
 func (r *rerun) begin(ctx context.Context) error {
 	info, err := r.events.Info(ctx)
 	if err != nil {
 		return err
 	}
 	name := contract.StreamName(info.Created)
-	if name == r.stream {
+	if name == r.stream && r.read <= info.Last {
 		return nil
 	}
 	m, err := r.mark(ctx, contract.RerunMark{Stream: name, Seq: info.Last})
@@ -93,7 +94,12 @@ func (r *rerun) begin(ctx context.Context) error {
 	if m.Stream != name {
 		m = contract.RerunMark{Stream: name}
 	}
-	r.stream, r.read, r.marked, r.pending = name, m.Seq, m.Seq, nil
+	if name == r.stream || m.Seq > info.Last {
+		r.log.Warn("the stream of events was set back: what it has up to the mark gets no further run", "last", info.Last,
+			"read", max(r.read, m.Seq), "mark", min(m.Seq, info.Last))
+	}
+	// What is read and what is marked may differ now; note writes it down in this round.
+	r.stream, r.read, r.marked, r.pending = name, min(m.Seq, info.Last), m.Seq, nil
 	return nil
 }
 
