@@ -42,7 +42,7 @@ type Ledger interface {
 
 // Events is the stream of events, read; *stream.Stream is one.
 type Events interface {
-	// Event gives stream.ErrNotFound for a sequence that is stored no more.
+	// Event gives stream.ErrNotFound for a sequence that is stored no more, or that the server which answers has not yet.
 	Event(ctx context.Context, seq uint64) (stream.Stored, error)
 	// PageOf gives up to limit events of a kind from a sequence on, oldest first.
 	PageOf(ctx context.Context, kind contract.Kind, from uint64, limit int) ([]stream.Stored, error)

@@ -31,6 +31,7 @@ type rerun struct {
 
 	most    int      // of pending
 	stream  string   // whose events; "" before the mark was read
+	first   uint64   // of the stream, as of this round
 	read    uint64   // the stream, up to here
 	marked  uint64   // what is written down
 	pending []*faded // failures that are not done with, in the order of the stream
@@ -38,12 +39,13 @@ type rerun struct {
 
 // faded is a run that failed, and when to look at its job.
 type faded struct {
-	seq  uint64    // of the event that says so
-	at   time.Time // when the stream stored it
-	job  string
-	run  int
-	next time.Time
-	done bool
+	seq    uint64    // of the event that says so
+	at     time.Time // when the stream stored it
+	job    string
+	run    int
+	next   time.Time
+	missed time.Time // since when its task is not found
+	done   bool
 }
 
 const (
@@ -56,7 +58,8 @@ const (
 	// foldAfter is how long the ledger is given to fold what the stream has.
 	foldAfter = 2 * time.Second
 	// unknownAfter is how long a failure may be of a job that the ledger does not know: a server that is behind
-	// may not have its document yet. A job that old that it has none is then let be.
+	// may not have its document yet. A job that old that it has none is then let be. So is one whose task nobody
+	// has found for so long.
 	unknownAfter = time.Hour
 )
 
@@ -83,6 +86,7 @@ func (r *rerun) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.first = info.First
 	name := contract.StreamName(info.Created)
 	if name == r.stream && r.read <= info.Last {
 		return nil
@@ -247,6 +251,10 @@ func (r *rerun) look(ctx context.Context, f *faded, folded uint64) error {
 		return nil
 	}
 	err = r.runAgain(ctx, &j, next)
+	if errors.Is(err, stream.ErrNotFound) && !r.gone(f, &j, now) {
+		f.next = now.Add(waitAfter)
+		return nil
+	}
 	if _, refused := errors.AsType[*contract.Error](err); refused || errors.Is(err, stream.ErrNotFound) {
 		r.log.Warn("gets no further run", "jobId", f.job, "run", f.run, "error", err)
 		err = nil
@@ -257,9 +265,25 @@ func (r *rerun) look(ctx context.Context, f *faded, folded uint64) error {
 	return err
 }
 
+// gone tells whether a job's task, which was not found now, is stored no more. A server that is behind does not find it
+// either, so that is so only where the stream begins behind it, or where it has not been found for long.
+func (r *rerun) gone(f *faded, j *contract.Job, now time.Time) bool {
+	if f.missed.IsZero() {
+		f.missed = now
+	}
+	return newestTask(j) < r.first || now.Sub(f.missed) >= unknownAfter
+}
+
+// newestTask is the event that has the task of a job's newest run; 0 where that is lost.
+func newestTask(j *contract.Job) uint64 { return j.Runs[len(j.Runs)-1].TaskSeq }
+
 // runAgain makes the run that follows: `next` in the record first, then as any run.
 func (r *rerun) runAgain(ctx context.Context, j *contract.Job, next contract.FollowUp) error {
-	st, err := r.events.Event(ctx, j.Runs[len(j.Runs)-1].TaskSeq)
+	seq := newestTask(j)
+	if seq < r.first {
+		return fmt.Errorf("event %d: the stream begins at %d: %w", seq, r.first, stream.ErrNotFound)
+	}
+	st, err := r.events.Event(ctx, seq)
 	if err != nil {
 		return err
 	}

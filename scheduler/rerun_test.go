@@ -353,6 +353,92 @@ func TestAMarkThatIsThereAndNotFoundIsAnError(t *testing.T) {
 	w.want(w.rounds(r), "2 rerun")
 }
 
+// notHeld is a stream whose events are asked of servers that do not have them, some times, and which says that it
+// begins at an event.
+type notHeld struct {
+	Events
+	times int
+	first uint64
+}
+
+func (n *notHeld) Event(ctx context.Context, seq uint64) (stream.Stored, error) {
+	if n.times--; n.times >= 0 {
+		return stream.Stored{}, stream.ErrNotFound
+	}
+	return n.Events.Event(ctx, seq)
+}
+
+func (n *notHeld) Info(ctx context.Context) (stream.Info, error) {
+	info, err := n.Events.Info(ctx)
+	info.First = n.first
+	return info, err
+}
+
+// A task that a server does not find is looked for again, however long ago its job failed. It is given up where the
+// stream begins behind it, and where nobody has found it for an hour.
+func TestATaskThatIsNotFoundIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	const always = 1 << 30
+	for name, c := range map[string]struct {
+		times   int
+		first   uint64
+		pending int // at once
+		sent    []string
+	}{
+		"a server was behind":          {1, 1, 1, []string{"2 rerun"}},
+		"the stream begins behind it":  {always, 2, 0, nil},
+		"it was deleted from a stream": {always, 1, 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.askForReruns("", tenMinutes())
+			o := w.options(nil)
+			o.Events = &notHeld{o.Events, c.times, c.first}
+			r := newRerun(&o)
+			w.want(w.rounds(r))
+			task := w.task("a")
+			w.submitted(task)
+			w.failed(task, contract.AppExit)
+			w.folds()
+			w.clock.Advance(24 * time.Hour)
+			w.want(w.rounds(r))
+			if len(r.pending) != c.pending {
+				t.Fatalf("%d failures are not done with, want %d", len(r.pending), c.pending)
+			}
+			w.clock.Advance(waitAfter)
+			w.want(w.rounds(r), c.sent...)
+			w.clock.Advance(unknownAfter)
+			w.want(w.rounds(r))
+			if len(r.pending) > 0 {
+				t.Errorf("%d failures are not done with", len(r.pending))
+			}
+		})
+	}
+}
+
+// The word that a job was submitted is lost, as where a stream was set back. It gets no further run, and holds up nobody.
+func TestAJobThatNobodySubmittedIsNotRunAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	r := newRerun(&o)
+	w.want(w.rounds(r))
+	task := w.task("a")
+	w.failed(w.task("orphan"), contract.AppExit)
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(time.Hour)
+	w.want(w.rounds(r), "2 rerun")
+	w.folds()
+	w.want(w.rounds(r))
+	if len(r.pending) > 0 {
+		t.Errorf("%d failures are not done with", len(r.pending))
+	}
+}
+
 // A cancel forbids the rerun; what succeeded after all, or was requeued meanwhile, needs none.
 func TestWhatIsSettledIsNotRunAgain(t *testing.T) {
 	t.Parallel()
