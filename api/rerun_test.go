@@ -64,6 +64,8 @@ func TestNoRerunIsPromisedOfThePast(t *testing.T) {
 	promised("not looked at, or waiting for its time", true)
 	w.marks(last)
 	promised("looked at", false)
+	w.marks(last + 1000)
+	promised("of a stream that was set back, where the scheduler begins at its end", false)
 	w.writeMark(contract.RerunMark{Stream: "another", Seq: last})
 	promised("of a stream that was made since", true)
 	w.marks(last)

@@ -131,7 +131,7 @@ func (t *table) fireNewest(ctx context.Context, id string) error {
 	for range maxRaces {
 		e, err := t.store.Get(ctx, id)
 		if errors.Is(err, stream.ErrNotFound) {
-			t.drop(id)
+			// The server is behind, and catchUp asks again; or the schedule was deleted, which the watch tells.
 			return nil
 		}
 		if err != nil {
@@ -143,7 +143,8 @@ func (t *table) fireNewest(ctx context.Context, id string) error {
 		}
 		tick, ok := timing.last(fired(&s), t.clock.Now())
 		if !ok {
-			return t.put(s, timing)
+			t.note(&s, timing)
+			return nil
 		}
 		if !tick.Equal(done) {
 			if err := t.submit(ctx, &s, tick); err != nil {
@@ -187,5 +188,6 @@ func (t *table) record(ctx context.Context, s contract.Schedule, timing timing, 
 	if _, err := t.store.Update(ctx, s.ID, b, revision); err != nil {
 		return err
 	}
-	return t.put(s, timing)
+	t.note(&s, timing)
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"tallyman/contract"
 	"tallyman/internal/sqslocal"
+	"tallyman/internal/stream"
 )
 
 // rounds is how many timers a leader has beside its alarms: those of lead, and the look for the queues.
@@ -283,6 +284,101 @@ func TestWhileSQSIsAwayAFiringIsAccepted(t *testing.T) {
 	if got := w.said(); got != "submitted" {
 		t.Errorf("said: %s", got)
 	}
+}
+
+// A server that is behind does not have a new schedule yet. Whether there is one only the watch says, once: it is
+// asked for again, and fires.
+func TestAScheduleThatAServerDoesNotHaveYetFires(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.schedule("s", "* * * * *", minute(-1))
+	o := w.options(nil)
+	o.Schedules = serversBehind(o.Schedules, "s", 1)
+	table := w.watched(o)
+	for _, want := range []time.Time{{}, minute(0)} {
+		if err := table.catchUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.readSchedule("s").LastTick; !got.Equal(want) {
+			t.Errorf("the last tick is %s, want %s", got, want)
+		}
+	}
+	if tasks := w.tasks(); len(tasks) != 1 {
+		t.Errorf("%d messages", len(tasks))
+	}
+}
+
+// overtaken lets something happen to a schedule between what is asked of the bucket and the answer.
+type overtaken struct {
+	Schedules
+	get, update func()
+}
+
+func (o overtaken) Get(ctx context.Context, key string) (stream.Entry, error) {
+	e, err := o.Schedules.Get(ctx, key)
+	o.get()
+	return e, err
+}
+
+func (o overtaken) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	rev, err := o.Schedules.Update(ctx, key, value, revision)
+	o.update()
+	return rev, err
+}
+
+// A schedule is deleted, or changed, while it is fired. The firing ends with what it knew, and the table stays as the
+// watch has told.
+func TestALateFiringRevivesNoSchedule(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	table := w.watched(w.options(nil))
+	bucket := table.store
+	change := map[string]func(id string){
+		"deleted": func(id string) {
+			e, err := w.schedules.Get(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.schedules.Delete(t.Context(), id, e.Revision); err != nil {
+				t.Fatal(err)
+			}
+			w.eventually("it goes", func() bool { return table.due(id).IsZero() })
+		},
+		"changed": func(id string) {
+			w.schedule(id, "0 2 * * *", w.clock.Now())
+			w.eventually("it changes", func() bool { return table.due(id).Hour() == 2 })
+		},
+	}
+	for name, change := range change {
+		for _, due := range []bool{true, false} {
+			id, created := name+"-not-due", w.clock.Now()
+			o := overtaken{bucket, func() { change(id) }, func() {}}
+			if due {
+				id, created = name+"-due", minute(-1)
+				o.get, o.update = o.update, o.get
+			}
+			w.schedule(id, "* * * * *", created)
+			w.eventually("it comes", func() bool { return !table.due(id).IsZero() })
+			table.store = o
+			if err := table.fire(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+			table.store = bucket
+			if at := table.due(id); name == "deleted" && !at.IsZero() || name == "changed" && at.Hour() != 2 {
+				t.Errorf("%s is due at %s", id, at)
+			}
+		}
+	}
+}
+
+// due is when a schedule is to be looked at; the zero time where it is not there.
+func (t *table) due(id string) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.rows[id]; r != nil {
+		return r.due
+	}
+	return time.Time{}
 }
 
 // countingDispatcher counts the jobs that are made, and makes none: this test is of the clockwork.

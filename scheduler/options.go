@@ -22,8 +22,10 @@ type Lease interface {
 
 // Schedules is the bucket "schedules"; *stream.Bucket is one.
 type Schedules interface {
-	// Get gives stream.ErrNotFound where the key is absent.
+	// Get gives stream.ErrNotFound where the key is absent, or where the server that answers is behind.
 	Get(ctx context.Context, key string) (stream.Entry, error)
+	// Create gives stream.ErrConflict where the key is there.
+	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	// Update gives stream.ErrConflict where the revision is another.
 	Update(ctx context.Context, key string, value []byte, revision uint64) (newRevision uint64, err error)
 	// Put writes whatever was there.

@@ -76,36 +76,57 @@ func (r *rerun) round(ctx context.Context) error {
 	return errors.Join(err, r.lookAll(ctx), r.note(ctx))
 }
 
-// begin reads the mark. Where there is none, what has failed so far is the past: nobody was promised a rerun
-// of it. A stream that was made since is read from its first event.
+// begin reads the mark. A stream that was made since is read from its first event. One that ends before what was done
+// with already was set back: an older copy of it was restored, or the end of it was lost. What it has is done with.
 func (r *rerun) begin(ctx context.Context) error {
 	info, err := r.events.Info(ctx)
 	if err != nil {
 		return err
 	}
 	name := contract.StreamName(info.Created)
-	if name == r.stream {
+	if name == r.stream && r.read <= info.Last {
 		return nil
 	}
-	m := contract.RerunMark{Stream: name, Seq: info.Last}
-	e, err := r.marks.Get(ctx, contract.KeyRerunMark)
-	switch {
-	case errors.Is(err, stream.ErrNotFound):
-	case err != nil:
-		return err
-	default:
-		if err := json.Unmarshal(e.Value, &m); err != nil {
-			return fmt.Errorf("%s/%s: %w; delete it, and what fails from then on is run again", contract.BucketSchedules, contract.KeyRerunMark, err)
-		}
-		if m.Stream != name {
-			m = contract.RerunMark{Stream: name}
-		}
-	}
-	r.stream, r.read, r.marked, r.pending = name, m.Seq, m.Seq, nil
+	m, err := r.mark(ctx, contract.RerunMark{Stream: name, Seq: info.Last})
 	if err != nil {
-		return r.put(ctx, m.Seq)
+		return err
 	}
+	if m.Stream != name {
+		m = contract.RerunMark{Stream: name}
+	}
+	if name == r.stream || m.Seq > info.Last {
+		r.log.Warn("the stream of events was set back: what it has up to the mark gets no further run", "last", info.Last,
+			"read", max(r.read, m.Seq), "mark", min(m.Seq, info.Last))
+	}
+	// What is read and what is marked may differ now; note writes it down in this round.
+	r.stream, r.read, r.marked, r.pending = name, min(m.Seq, info.Last), m.Seq, nil
 	return nil
+}
+
+// mark reads the mark. Where there is none, what has failed so far is the past, and nobody was promised a rerun of it:
+// it begins at start. That there is none, no server says that may be behind; it is so where the mark can be created.
+func (r *rerun) mark(ctx context.Context, start contract.RerunMark) (m contract.RerunMark, err error) {
+	const key = contract.BucketSchedules + "/" + contract.KeyRerunMark
+	b, err := json.Marshal(start)
+	if err != nil {
+		return m, err
+	}
+	for range maxRaces {
+		e, err := r.marks.Get(ctx, contract.KeyRerunMark)
+		switch {
+		case err == nil:
+			if err := json.Unmarshal(e.Value, &m); err != nil {
+				return m, fmt.Errorf("%s: %w; delete it, and what fails from then on is run again", key, err)
+			}
+			return m, nil
+		case !errors.Is(err, stream.ErrNotFound):
+			return m, err
+		}
+		if _, err := r.marks.Create(ctx, contract.KeyRerunMark, b); !errors.Is(err, stream.ErrConflict) {
+			return start, err
+		}
+	}
+	return m, fmt.Errorf("%s: it is there, and was not found %d times: %w", key, maxRaces, stream.ErrUnavailable)
 }
 
 // readOn takes in the failures that have come, as far as there is room for them.
@@ -238,7 +259,11 @@ func (r *rerun) look(ctx context.Context, f *faded, folded uint64) error {
 
 // runAgain makes the run that follows: `next` in the record first, then as any run.
 func (r *rerun) runAgain(ctx context.Context, j *contract.Job, next contract.FollowUp) error {
-	st, err := r.events.Event(ctx, j.Runs[len(j.Runs)-1].TaskSeq)
+	seq := j.Runs[len(j.Runs)-1].TaskSeq
+	if seq == 0 {
+		return fmt.Errorf("nobody said that it was submitted: %w", stream.ErrNotFound)
+	}
+	st, err := r.events.Event(ctx, seq)
 	if err != nil {
 		return err
 	}

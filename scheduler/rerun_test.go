@@ -1,15 +1,20 @@
 package scheduler
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"tallyman/contract"
 	"tallyman/internal/stream"
+	"tallyman/internal/testenv"
 )
 
 // askForReruns makes the world's queue ask for them.
@@ -156,6 +161,19 @@ func TestAFurtherRunWaitsForAServerThatIsBehind(t *testing.T) {
 	w.want(w.rounds(r), "2 rerun")
 }
 
+// mark is how far the failures are done with, as it is written down.
+func (w *world) mark() (m contract.RerunMark) {
+	w.t.Helper()
+	e, err := w.schedules.Get(w.t.Context(), contract.KeyRerunMark)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := json.Unmarshal(e.Value, &m); err != nil {
+		w.t.Fatal(err)
+	}
+	return m
+}
+
 // The api promises a run of what stands behind the mark: it must not pass a failure that waits for its time, whatever
 // failed after it and is done with.
 func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
@@ -165,17 +183,6 @@ func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
 	o := w.options(nil)
 	r := newRerun(&o)
 	w.want(w.rounds(r))
-	mark := func() (m contract.RerunMark) {
-		t.Helper()
-		e, err := w.schedules.Get(t.Context(), contract.KeyRerunMark)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(e.Value, &m); err != nil {
-			t.Fatal(err)
-		}
-		return m
-	}
 	waits, done := w.task("waits"), w.task("done")
 	done.Type = "plain" // which asks for no reruns
 	w.submitted(waits)
@@ -184,12 +191,12 @@ func TestTheMarkStaysBeforeWhatWaits(t *testing.T) {
 	w.failed(done, contract.AppExit)  // event 4
 	w.folds()
 	w.want(w.rounds(r))
-	if m := mark(); m.Seq != 2 {
+	if m := w.mark(); m.Seq != 2 {
 		t.Errorf("the mark is %+v while event 3 waits", m)
 	}
 	w.clock.Advance(time.Hour)
 	w.want(w.rounds(r), "2 rerun")
-	if m := mark(); m.Seq != 4 {
+	if m := w.mark(); m.Seq != 4 {
 		t.Errorf("the mark is %+v when all is done with", m)
 	}
 }
@@ -229,6 +236,167 @@ func TestThePastIsNotRunAgain(t *testing.T) {
 	w.clock.Advance(time.Hour)
 	w.want(w.rounds(newRerun(&o)), "2 rerun") // another leads, after some time with none
 	w.want(w.rounds(newRerun(&o)))
+}
+
+// restored is a stream as its backup brings it back: shorter, and made when the one that it replaces was.
+type restored struct {
+	*stream.Stream
+	created time.Time
+}
+
+func (r restored) Info(ctx context.Context) (stream.Info, error) {
+	info, err := r.Stream.Info(ctx)
+	info.Created = r.created
+	return info, err
+}
+
+// setBack puts a copy that ends at an event in the place of the world's stream.
+func (w *world) setBack(last int) restored {
+	w.t.Helper()
+	info, err := w.nats.Info(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	events := w.events()
+	w.nats = testenv.NATS(w.t)
+	for _, e := range events[:last] {
+		if _, err := w.nats.Publish(w.t.Context(), e); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return restored{w.nats, info.Created}
+}
+
+// What fails on a stream that was set back is run again, long before the stream is as long as it was. Where it ends
+// is written down at once: the api promises a run of what fails behind it.
+func TestAStreamThatWasSetBackIsReadOn(t *testing.T) {
+	t.Parallel()
+	for name, another := range map[string]bool{"by who led": false, "by another": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.askForReruns("", tenMinutes())
+			o := w.options(nil)
+			var log bytes.Buffer
+			o.Log = slog.New(slog.NewTextHandler(&log, nil))
+			r := newRerun(&o)
+			w.want(w.rounds(r))
+			for _, name := range []string{"kept", "lost"} {
+				task := w.task(name)
+				task.Type = "plain" // which asks for no reruns
+				w.submitted(task)
+				w.failed(task, contract.AppExit)
+			}
+			w.folds()
+			w.want(w.rounds(r))
+			if m := w.mark(); m.Seq != 4 {
+				t.Fatalf("the mark is %+v", m)
+			}
+			o.Events = w.setBack(2)
+			if r.events = o.Events; another {
+				r = newRerun(&o)
+			}
+			w.want(w.rounds(r))
+			if m := w.mark(); m.Seq != 2 {
+				t.Errorf("the mark of a stream that ends at event 2 is %+v", m)
+			}
+			young := w.task("young")
+			w.submitted(young)
+			w.failed(young, contract.AppExit) // event 4, as one that was done with
+			w.folds()
+			w.clock.Advance(time.Hour)
+			w.want(w.rounds(r), "2 rerun")
+			if got := strings.Count(log.String(), "was set back"); got != 1 {
+				t.Errorf("it was warned of %d times: %s", got, &log)
+			}
+		})
+	}
+}
+
+// What waits for its rerun where the stream is set back is read again from the mark, and waits on.
+func TestWhatWaitsOnAStreamThatWasSetBackWaitsOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	r := newRerun(&o)
+	w.want(w.rounds(r))
+	waits, lost := w.task("waits"), w.task("lost")
+	for _, task := range []contract.Task{waits, lost} {
+		w.submitted(task)
+		w.failed(task, contract.AppExit)
+	}
+	w.folds()
+	w.want(w.rounds(r))
+	r.events = w.setBack(2)
+	if err := w.jobs.Delete(t.Context(), contract.JobKey(lost.JobID), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.folds()
+	w.want(w.rounds(r))
+	if len(r.pending) != 1 || r.pending[0].job != waits.JobID {
+		t.Errorf("%d failures wait", len(r.pending))
+	}
+	w.clock.Advance(time.Hour)
+	w.want(w.rounds(r), "2 rerun")
+}
+
+// A server that is behind finds no mark. That makes nothing the past: the next one is asked.
+func TestAMarkThatAServerDoesNotHaveYetIsHeeded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	w.want(w.rounds(newRerun(&o)))
+	task := w.task("a")
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(time.Hour)
+	o.Schedules = serversBehind(o.Schedules, contract.KeyRerunMark, 1)
+	w.want(w.rounds(newRerun(&o)), "2 rerun") // another leads
+}
+
+// Where no server that has the mark answers, nothing is decided, and the next round asks again.
+func TestAMarkThatIsThereAndNotFoundIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	w.want(w.rounds(newRerun(&o)))
+	task := w.task("a")
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(time.Hour)
+	o.Schedules = serversBehind(o.Schedules, contract.KeyRerunMark, maxRaces)
+	r := newRerun(&o)
+	if err := r.round(t.Context()); !errors.Is(err, stream.ErrUnavailable) {
+		t.Fatalf("%v, want that it is unavailable", err)
+	}
+	w.want(w.rounds(r), "2 rerun")
+}
+
+// The word that a job was submitted is lost, as where a stream was set back. It gets no further run, and holds up nobody.
+func TestAJobThatNobodySubmittedIsNotRunAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.askForReruns("", tenMinutes())
+	o := w.options(nil)
+	r := newRerun(&o)
+	w.want(w.rounds(r))
+	task := w.task("a")
+	w.failed(w.task("orphan"), contract.AppExit)
+	w.submitted(task)
+	w.failed(task, contract.AppExit)
+	w.folds()
+	w.clock.Advance(time.Hour)
+	w.want(w.rounds(r), "2 rerun")
+	w.folds()
+	w.want(w.rounds(r))
+	if len(r.pending) > 0 {
+		t.Errorf("%d failures are not done with", len(r.pending))
+	}
 }
 
 // A cancel forbids the rerun; what succeeded after all, or was requeued meanwhile, needs none.

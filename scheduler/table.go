@@ -123,6 +123,16 @@ func (t *table) put(s contract.Schedule, timing timing) error {
 	return nil
 }
 
+// note keeps how far a schedule has come, as its record says. Whether there is the schedule, and when it ticks, only the
+// watch says: who fires it may be late.
+func (t *table) note(s *contract.Schedule, timing timing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.rows[s.ID]; r != nil && r.timing == timing {
+		r.due = timing.next(fired(s))
+	}
+}
+
 func (t *table) drop(id string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

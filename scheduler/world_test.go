@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,6 +211,13 @@ func (p schedulesPort) Get(ctx context.Context, key string) (stream.Entry, error
 	return p.w.schedules.Get(ctx, key)
 }
 
+func (p schedulesPort) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := p.cut.write(); err != nil {
+		return 0, err
+	}
+	return p.w.schedules.Create(ctx, key, value)
+}
+
 func (p schedulesPort) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if err := p.cut.write(); err != nil {
 		return 0, err
@@ -226,6 +234,26 @@ func (p schedulesPort) Put(ctx context.Context, key string, value []byte) (uint6
 
 func (p schedulesPort) Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error {
 	return p.w.schedules.Watch(ctx, filter, fn, loaded)
+}
+
+// behind is a bucket of which a key is asked of servers that do not have it yet, some times.
+type behind struct {
+	Schedules
+	key   string
+	times atomic.Int32
+}
+
+func serversBehind(s Schedules, key string, times int32) *behind {
+	b := &behind{Schedules: s, key: key}
+	b.times.Store(times)
+	return b
+}
+
+func (b *behind) Get(ctx context.Context, key string) (stream.Entry, error) {
+	if key == b.key && b.times.Add(-1) >= 0 {
+		return stream.Entry{}, stream.ErrNotFound
+	}
+	return b.Schedules.Get(ctx, key)
 }
 
 // run starts a scheduler and ends it with the test, or when the function it gives is called.
