@@ -33,7 +33,7 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 			break
 		}
 		l.remark("stats, books and windows were not compared with the stream: it no longer has every event from the very first on (it %s), "+
-			"so it cannot tell their sums; each job's document was compared", from)
+			"so it cannot tell their sums; each job's document was compared, but not those whose first events it no longer has", from)
 		return nil
 	}
 	want, err := l.wanted()

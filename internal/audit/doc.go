@@ -10,6 +10,7 @@
 //	audit.go      Auditor: New, Run, Round
 //	look.go       one look over everything, which suspects
 //	evidence.go   all that is known of one job
+//	trim.go       what the stream can no longer tell
 //	judge.go      what of it does not fit: pure
 //	books.go      stats, books and windows against the replay
 //	messages.go   what the ledger holds as queued against what SQS counts

@@ -188,8 +188,7 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 		}
 		l.docs[id] = l.remember(&j, now)
 		newer := e.Revision > l.stats.Revision
-		differs := l.comparable() && !l.foreign(&j) && (l.lacks(&j) > 0 || !bytes.Equal(l.replay.Job(id), e.Value))
-		if newer || j.Orphan || differs {
+		if newer || j.Orphan || l.differs(&j, e.Value) {
 			l.suspectJob(id)
 		}
 		return nil
@@ -199,12 +198,21 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 	}
 	if l.comparable() {
 		for id := range l.replay.Jobs() {
-			if l.docs[id] == nil && !l.foreign(decodeJob(stream.Entry{Value: l.replay.Job(id)}, id)) {
+			if want := l.replay.Job(id); l.docs[id] == nil && !l.foreign(decodeJob(stream.Entry{Value: want}, id)) && !l.trimmed(id, nil, want) {
 				l.suspectJob(id)
 			}
 		}
 	}
 	return nil
+}
+
+// differs tells whether a document is not what its events add up to, or those are not there.
+func (l *look) differs(j *contract.Job, value []byte) bool {
+	if !l.comparable() || l.foreign(j) {
+		return false
+	}
+	want := l.replay.Job(j.JobID)
+	return l.lacks(j) > 0 || !bytes.Equal(want, value) && !l.trimmed(j.JobID, j, want)
 }
 
 // foreign tells whether another version of the aggregator folded an event of the job, so that a replay need not
