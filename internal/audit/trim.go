@@ -19,5 +19,14 @@ func (l *look) trimmed(id string, have *contract.Job, want []byte) bool {
 		j := decodeJob(stream.Entry{Value: want}, id)
 		return j != nil && j.Orphan && j.SubmittedAt.Before(floor)
 	}
-	return len(have.Events) > 0 && have.Events[0] < l.replay.First()
+	if len(have.Events) > 0 && have.Events[0] < l.replay.First() {
+		return true
+	}
+	// Each event makes a few jobs go at most, the oldest first. The replay knows fewer of those, so that it is ahead of
+	// the ledger where many are due at once. The ledger itself tells the oldest that it still has.
+	last := have.UpdatedAt.Time
+	if have.SubmittedAt.After(last) {
+		last = have.SubmittedAt.Time
+	}
+	return want == nil && have.State.Ended() && last.Before(floor) && !last.Before(l.shown.Kept.Jobs.Time)
 }

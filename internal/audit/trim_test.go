@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -155,7 +156,7 @@ func nothingFound(t *testing.T, r *contract.AuditReport) {
 func onlyFound(t *testing.T, r *contract.AuditReport, kind contract.FindingKind, says string) {
 	t.Helper()
 	if len(r.Findings) != 1 || r.Findings[0].Kind != kind || !strings.Contains(r.Findings[0].Says, says) {
-		t.Errorf("%+v; it is to find %s of %q", r.Findings, kind, says)
+		t.Errorf("%d findings, %+v; it is to find %s of %q", len(r.Findings), r.Findings[:min(2, len(r.Findings))], kind, says)
 	}
 }
 
@@ -195,4 +196,77 @@ func TestAYoungOrphanWithoutADocumentIsMissed(t *testing.T) {
 	a.say(orphan, contract.Claimed, contract.SourceProcessor, now.Add(-time.Hour), now)
 	r := a.audited(t, a.books(t, func(ledger shelf) { delete(ledger, contract.JobKey(numbered(orphan))) }), now)
 	onlyFound(t, &r, contract.DocumentMissing, numbered(orphan))
+}
+
+// workdays is a hundred jobs on each day but Saturday and Sunday, and the moment on a Monday after the first job: many of
+// four weeks before are due to go by then, and each event makes a few go at most.
+func workdays() (a *aged, now time.Time) {
+	a = new(aged)
+	job := 0
+	for d := range 39 {
+		nine := firstDay.Add(time.Duration(d) * day)
+		if w := nine.Weekday(); w == time.Saturday || w == time.Sunday {
+			continue
+		}
+		for i := range 100 {
+			a.live(job, nine.Add(time.Duration(i)*5*time.Minute))
+			job++
+		}
+	}
+	monday := firstDay.Add(39 * day)
+	a.live(job, monday)
+	return a, monday.Add(time.Minute)
+}
+
+// After a quiet weekend the ledger is behind with what is to go, and a replay, which does not know the oldest of it, is not.
+func TestADocumentThatIsToGoIsNoStrangers(t *testing.T) {
+	t.Parallel()
+	a, now := workdays()
+	ledger := a.books(t, nil)
+	r := a.audited(t, ledger, now)
+	nothingFound(t, &r)
+
+	replay := aggregator.NewReplay(a, nil, 0)
+	if err := replay.To(t.Context(), uint64(len(a.all))); err != nil {
+		t.Fatal(err)
+	}
+	ahead := 0
+	for key := range ledger {
+		if id, ok := contract.JobIDOfKey(key); ok && replay.Job(id) == nil && a.has(id) {
+			ahead++
+		}
+	}
+	if ahead == 0 {
+		t.Error("the replay is not ahead of the ledger, so this test shows nothing")
+	}
+}
+
+// has tells whether the stream has the first event of a job.
+func (a *aged) has(id string) bool {
+	for _, e := range a.all[a.first-1:] {
+		if e.Event.JobID == id && e.Event.Kind == contract.Submitted {
+			return true
+		}
+	}
+	return false
+}
+
+// A document that somebody made up is named, however old it says it is: the stats tell the oldest that the ledger knows.
+func TestADocumentThatIsMadeUpIsNamed(t *testing.T) {
+	t.Parallel()
+	a, now := workdays()
+	for name, ended := range map[string]time.Time{"long ago": firstDay.Add(-400 * day), "yesterday": now.Add(-day)} {
+		madeUp := contract.Job{
+			V: 1, JobID: anyJob, Queue: "default", Type: "probe", State: contract.StateSucceeded, SubmittedAt: contract.At(ended), UpdatedAt: contract.At(ended),
+			EndedAt: contract.At(ended), Run: 1, Runs: []contract.JobRun{{Run: 1, SubmittedAt: contract.At(ended), Outcome: contract.OutcomeSucceeded}},
+			Events: []uint64{uint64(len(a.all)) - 1},
+		}
+		doc, err := json.Marshal(&madeUp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := a.audited(t, a.books(t, func(ledger shelf) { ledger.put(contract.JobKey(anyJob), string(doc), 1) }), now)
+		t.Logf("it says that it ended %s", name)
+		onlyFound(t, &r, contract.DocumentUnknown, anyJob)
+	}
 }
