@@ -65,17 +65,21 @@ func foreignTo(seq uint64) string {
 	return fmt.Sprint(seq + 1)
 }
 
-// wanted is what the replay says the bucket must hold besides the jobs.
+// wanted is what the replay says the bucket must hold besides the jobs. It is kept while the replay stays where it is:
+// many keys may be judged by it.
 func (l *look) wanted() (map[string][]byte, error) {
+	if l.want != nil && l.wantSeq == l.replay.Seq() {
+		return l.want, nil
+	}
 	all, err := l.replay.Books()
 	if err != nil {
 		return nil, err
 	}
-	want := make(map[string][]byte, len(all))
+	l.want, l.wantSeq = make(map[string][]byte, len(all)), l.replay.Seq()
 	for _, e := range all {
-		want[e.Key] = e.Value
+		l.want[e.Key] = e.Value
 	}
-	return want, nil
+	return l.want, nil
 }
 
 // judgeKey holds one of them to the replay at the very event that it is of.

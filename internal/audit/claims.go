@@ -43,7 +43,7 @@ func newClaims() claims {
 // lookAtClaims suspects every record of which the ledger does not know, and every run of the ledger's without
 // a record.
 func (l *look) lookAtClaims(ctx context.Context) error {
-	var closed []contract.UnitRecord
+	var closed []closedUnit
 	var unknown []unknownRun
 	over := make(map[string]time.Time) // when units ended whose job has no document
 	runs := func(e stream.Entry) error {
@@ -56,7 +56,7 @@ func (l *look) lookAtClaims(ctx context.Context) error {
 		}
 		l.claims.runs[runName{id, run}] = r.Owner
 		if l.docs[id].docRun(run) == nil && l.fresh(e.At) {
-			unknown = append(unknown, unknownRun{strangeRun{queue, run}, id, r})
+			unknown = append(unknown, unknownRun{strangeRun{queue, run}, id, r, l.moved(&e)})
 		}
 		return nil
 	}
@@ -76,7 +76,7 @@ func (l *look) lookAtClaims(ctx context.Context) error {
 			l.claims.open[u.Unit] = openUnit{u.JobID, u.Cluster, e.At}
 		case u.Said && l.fresh(e.At):
 			if r := l.docs[u.JobID].docRun(u.Run); r == nil || !r.ended {
-				closed = append(closed, u)
+				closed = append(closed, closedUnit{runName{u.JobID, u.Run}, u.Unit, l.moved(&e)})
 			}
 		}
 		return nil
@@ -88,13 +88,13 @@ func (l *look) lookAtClaims(ctx context.Context) error {
 		return err
 	}
 	for i := range unknown {
-		if u := &unknown[i]; l.mustKnow(u, over) && l.suspectJob(u.job) {
+		if u := &unknown[i]; l.mustKnow(u, over) && l.suspectClaimed(u.job, u.moved) {
 			l.claims.strange[u.job] = append(l.claims.strange[u.job], u.strangeRun)
 		}
 	}
 	for i := range closed {
-		if u := &closed[i]; l.claims.runs[runName{u.JobID, u.Run}] == u.Unit {
-			l.suspectJob(u.JobID)
+		if u := &closed[i]; l.claims.runs[u.runName] == u.unit {
+			l.suspectClaimed(u.job, u.moved)
 		}
 	}
 	l.suspectUnclaimed()
@@ -111,6 +111,22 @@ type unknownRun struct {
 	strangeRun
 	job    string
 	record contract.RunRecord
+	moved  bool
+}
+
+// closedUnit is a unit's claim that was closed, and said, of whose run's end no document tells.
+type closedUnit struct {
+	runName
+	unit  string
+	moved bool
+}
+
+// suspectClaimed suspects a job by a record.
+func (l *look) suspectClaimed(job string, moved bool) bool {
+	if moved {
+		return l.suspectMoving(job)
+	}
+	return l.suspectJob(job)
 }
 
 // mustKnow tells whether the ledger must know of it. Of a job without a document the end decides, however fresh the

@@ -9,6 +9,7 @@
 //	options.go    the ports, and what may be chosen
 //	audit.go      Auditor: New, Run, Round
 //	look.go       one look over everything, which suspects
+//	moving.go     what changed while it was looked at
 //	evidence.go   all that is known of one job
 //	trim.go       what the stream can no longer tell
 //	judge.go      what of it does not fit: pure

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -118,46 +117,6 @@ func (a *aged) audited(t *testing.T, ledger shelf, now time.Time) contract.Audit
 		Events: a, Replay: func() Replay { return aggregator.NewReplay(a, nil, 0) }, Ledger: ledger, Claims: claims,
 	}
 	return twice(t, o, clock)
-}
-
-// twice audits, waits until whatever is suspected is believed, and audits again.
-func twice(t *testing.T, o Options, clock *clockwork.FakeClock) contract.AuditReport {
-	t.Helper()
-	o.Config = contract.Config{Queues: []contract.Queue{{Name: "default", URL: "q"}}}
-	o.Records, o.Wait, o.Clock = shelf{}, time.Second, clock
-	if o.Counter == nil {
-		o.Counter = counts{}
-	}
-	a, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	clock.Advance(10 * time.Minute)
-	r, err := a.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func nothingFound(t *testing.T, r *contract.AuditReport) {
-	t.Helper()
-	if !r.Clean() || r.Pending > 0 {
-		t.Errorf("the books are right: unaccounted %d, pending %d, not looked at: %q", r.Unaccounted, r.Pending, r.Unchecked)
-		for i := range r.Findings[:min(3, len(r.Findings))] {
-			t.Errorf("%s: %s", r.Findings[i].Kind, r.Findings[i].Says)
-		}
-	}
-}
-
-func onlyFound(t *testing.T, r *contract.AuditReport, kind contract.FindingKind, says string) {
-	t.Helper()
-	if len(r.Findings) != 1 || r.Findings[0].Kind != kind || !strings.Contains(r.Findings[0].Says, says) {
-		t.Errorf("%d findings, %+v; it is to find %s of %q", len(r.Findings), r.Findings[:min(2, len(r.Findings))], kind, says)
-	}
 }
 
 // hourly is a job an hour for 39 days, and the moment at which the stream keeps of a job only what the bridge said of its
