@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -43,8 +44,10 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 	if !bytes.Equal(want[contract.KeyStats], l.stats.Value) {
 		l.suspect(subject{key: contract.KeyStats})
 	}
+	there := make(map[string]bool)
 	for _, filter := range []string{contract.BookKeys, contract.WindowKeys} {
 		err := l.o.Ledger.Each(ctx, filter, func(e stream.Entry) error {
+			there[e.Key] = true
 			if e.Revision > l.stats.Revision || !bytes.Equal(want[e.Key], e.Value) {
 				l.suspect(subject{key: e.Key})
 			}
@@ -54,7 +57,19 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 			return err
 		}
 	}
+	for key, value := range want {
+		if !there[key] && mustBeThere(value) {
+			l.suspect(subject{key: key})
+		}
+	}
 	return nil
+}
+
+// mustBeThere tells whether something is counted in a book or window. Of what is empty there need be no document: it
+// may have become so before it was ever written.
+func mustBeThere(value []byte) bool {
+	var b contract.Book
+	return json.Unmarshal(value, &b) == nil && b.Queue != "" && !b.Empty()
 }
 
 // foreignTo says where the present version begins.
@@ -91,11 +106,11 @@ func (l *look) judgeKey(ctx context.Context, key string) ([]suspicion, error) {
 	if b := &l.shown.Balance; key == contract.KeyStats && (b.Gap || b.Off > 0) {
 		return l.unbalanced(), nil
 	}
-	if ok, err := l.level(ctx); err != nil || !ok || !l.replay.Whole() || e.Revision == 0 {
+	if ok, err := l.level(ctx); err != nil || !ok || !l.replay.Whole() {
 		return nil, err
 	}
 	want, err := l.wanted()
-	if err != nil || bytes.Equal(want[key], e.Value) {
+	if gone := e.Revision == 0; err != nil || gone && !mustBeThere(want[key]) || bytes.Equal(want[key], e.Value) {
 		return nil, err
 	}
 	s := suspicion{patience: patience, finding: contract.Finding{
@@ -103,6 +118,9 @@ func (l *look) judgeKey(ctx context.Context, key string) ([]suspicion, error) {
 		Says: fmt.Sprintf("%s/%s is not what the events up to %d add up to: somebody else wrote to the bucket", contract.BucketJobs, key, l.seq),
 		Do:   rebuild,
 	}}
+	if e.Revision == 0 {
+		s.finding.Says = fmt.Sprintf("%s/%s is not there, and the events up to %d add up to it: somebody else removed it", contract.BucketJobs, key, l.seq)
+	}
 	if e.Revision > l.stats.Revision {
 		s.evidence = fmt.Sprint(e.Revision)
 	}
