@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -33,7 +34,7 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 			break
 		}
 		l.remark("stats, books and windows were not compared with the stream: it no longer has every event from the very first on (it %s), "+
-			"so it cannot tell their sums; each job's document was compared", from)
+			"so it cannot tell their sums; each job's document was compared, but not those whose first events it no longer has", from)
 		return nil
 	}
 	want, err := l.wanted()
@@ -43,8 +44,10 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 	if !bytes.Equal(want[contract.KeyStats], l.stats.Value) {
 		l.suspect(subject{key: contract.KeyStats})
 	}
+	there := make(map[string]bool)
 	for _, filter := range []string{contract.BookKeys, contract.WindowKeys} {
 		err := l.o.Ledger.Each(ctx, filter, func(e stream.Entry) error {
+			there[e.Key] = true
 			if e.Revision > l.stats.Revision || !bytes.Equal(want[e.Key], e.Value) {
 				l.suspect(subject{key: e.Key})
 			}
@@ -54,7 +57,19 @@ func (l *look) lookAtBooks(ctx context.Context) error {
 			return err
 		}
 	}
+	for key, value := range want {
+		if !there[key] && mustBeThere(value) {
+			l.suspect(subject{key: key})
+		}
+	}
 	return nil
+}
+
+// mustBeThere tells whether something is counted in a book or window. Of what is empty there need be no document: it
+// may have become so before it was ever written.
+func mustBeThere(value []byte) bool {
+	var b contract.Book
+	return json.Unmarshal(value, &b) == nil && b.Queue != "" && !b.Empty()
 }
 
 // foreignTo says where the present version begins.
@@ -65,17 +80,21 @@ func foreignTo(seq uint64) string {
 	return fmt.Sprint(seq + 1)
 }
 
-// wanted is what the replay says the bucket must hold besides the jobs.
+// wanted is what the replay says the bucket must hold besides the jobs. It is kept while the replay stays where it is:
+// many keys may be judged by it.
 func (l *look) wanted() (map[string][]byte, error) {
+	if l.want != nil && l.wantSeq == l.replay.Seq() {
+		return l.want, nil
+	}
 	all, err := l.replay.Books()
 	if err != nil {
 		return nil, err
 	}
-	want := make(map[string][]byte, len(all))
+	l.want, l.wantSeq = make(map[string][]byte, len(all)), l.replay.Seq()
 	for _, e := range all {
-		want[e.Key] = e.Value
+		l.want[e.Key] = e.Value
 	}
-	return want, nil
+	return l.want, nil
 }
 
 // judgeKey holds one of them to the replay at the very event that it is of.
@@ -87,11 +106,11 @@ func (l *look) judgeKey(ctx context.Context, key string) ([]suspicion, error) {
 	if b := &l.shown.Balance; key == contract.KeyStats && (b.Gap || b.Off > 0) {
 		return l.unbalanced(), nil
 	}
-	if ok, err := l.level(ctx); err != nil || !ok || !l.replay.Whole() || e.Revision == 0 {
+	if ok, err := l.level(ctx); err != nil || !ok || !l.replay.Whole() {
 		return nil, err
 	}
 	want, err := l.wanted()
-	if err != nil || bytes.Equal(want[key], e.Value) {
+	if gone := e.Revision == 0; err != nil || gone && !mustBeThere(want[key]) || bytes.Equal(want[key], e.Value) {
 		return nil, err
 	}
 	s := suspicion{patience: patience, finding: contract.Finding{
@@ -99,6 +118,9 @@ func (l *look) judgeKey(ctx context.Context, key string) ([]suspicion, error) {
 		Says: fmt.Sprintf("%s/%s is not what the events up to %d add up to: somebody else wrote to the bucket", contract.BucketJobs, key, l.seq),
 		Do:   rebuild,
 	}}
+	if e.Revision == 0 {
+		s.finding.Says = fmt.Sprintf("%s/%s is not there, and the events up to %d add up to it: somebody else removed it", contract.BucketJobs, key, l.seq)
+	}
 	if e.Revision > l.stats.Revision {
 		s.evidence = fmt.Sprint(e.Revision)
 	}

@@ -43,7 +43,9 @@ func newClaims() claims {
 // lookAtClaims suspects every record of which the ledger does not know, and every run of the ledger's without
 // a record.
 func (l *look) lookAtClaims(ctx context.Context) error {
-	var closed []contract.UnitRecord
+	var closed []closedUnit
+	var unknown []unknownRun
+	over := make(map[string]time.Time) // when units ended whose job has no document
 	runs := func(e stream.Entry) error {
 		l.records++
 		queue, id, run, ok := contract.RunOfKey(e.Key)
@@ -53,8 +55,8 @@ func (l *look) lookAtClaims(ctx context.Context) error {
 			return nil
 		}
 		l.claims.runs[runName{id, run}] = r.Owner
-		if l.docs[id].docRun(run) == nil && l.fresh(e) && l.suspectJob(id) {
-			l.claims.strange[id] = append(l.claims.strange[id], strangeRun{queue, run})
+		if l.docs[id].docRun(run) == nil && l.fresh(e.At) {
+			unknown = append(unknown, unknownRun{strangeRun{queue, run}, id, r, l.moved(&e)})
 		}
 		return nil
 	}
@@ -66,12 +68,15 @@ func (l *look) lookAtClaims(ctx context.Context) error {
 			return nil
 		}
 		l.claims.all[u.Unit] = true
+		if u.State == contract.Closed && l.docs[u.JobID] == nil {
+			over[u.Unit] = u.ClosedAt.Time
+		}
 		switch {
 		case u.State != contract.Closed:
 			l.claims.open[u.Unit] = openUnit{u.JobID, u.Cluster, e.At}
-		case u.Said && l.fresh(e):
+		case u.Said && l.fresh(e.At):
 			if r := l.docs[u.JobID].docRun(u.Run); r == nil || !r.ended {
-				closed = append(closed, u)
+				closed = append(closed, closedUnit{runName{u.JobID, u.Run}, u.Unit, l.moved(&e)})
 			}
 		}
 		return nil
@@ -82,18 +87,62 @@ func (l *look) lookAtClaims(ctx context.Context) error {
 	if err := l.o.Claims.Each(ctx, contract.UnitKeys("*"), units); err != nil {
 		return err
 	}
+	for i := range unknown {
+		if u := &unknown[i]; l.mustKnow(u, over) && l.suspectClaimed(u.job, u.moved) {
+			l.claims.strange[u.job] = append(l.claims.strange[u.job], u.strangeRun)
+		}
+	}
 	for i := range closed {
-		if u := &closed[i]; l.claims.runs[runName{u.JobID, u.Run}] == u.Unit {
-			l.suspectJob(u.JobID)
+		if u := &closed[i]; l.claims.runs[u.runName] == u.unit {
+			l.suspectClaimed(u.job, u.moved)
 		}
 	}
 	l.suspectUnclaimed()
 	return nil
 }
 
-// fresh tells whether the document of the job that a record is about must still be there.
-func (l *look) fresh(e stream.Entry) bool {
-	return l.o.Clock.Now().Sub(e.At) < l.o.Retention-l.o.Retention/10
+// fresh tells whether the document of a job of which something was recorded at a moment must still be there.
+func (l *look) fresh(at time.Time) bool {
+	return l.o.Clock.Now().Sub(at) < l.o.Retention-l.o.Retention/10
+}
+
+// unknownRun is a run with a fresh record, of which no document tells.
+type unknownRun struct {
+	strangeRun
+	job    string
+	record contract.RunRecord
+	moved  bool
+}
+
+// closedUnit is a unit's claim that was closed, and said, of whose run's end no document tells.
+type closedUnit struct {
+	runName
+	unit  string
+	moved bool
+}
+
+// suspectClaimed suspects a job by a record.
+func (l *look) suspectClaimed(job string, moved bool) bool {
+	if moved {
+		return l.suspectMoving(job)
+	}
+	return l.suspectJob(job)
+}
+
+// mustKnow tells whether the ledger must know of it. Of a job without a document the end decides, however fresh the
+// record is: a cancel writes `next` before it knows that the run has ended.
+func (l *look) mustKnow(u *unknownRun, over map[string]time.Time) bool {
+	r := &u.record
+	ended, known := over[r.Owner]
+	switch {
+	case l.docs[u.job] != nil:
+		return true
+	case r.Tombstone:
+		return r.At.IsZero() || l.fresh(r.At.Time)
+	case known:
+		return l.fresh(ended)
+	}
+	return l.claims.all[r.Owner] || !r.Next.Set // else the unit's record, which is not written again, has aged out
 }
 
 // suspectUnclaimed suspects the runs that somebody worked at or ended, and of which there is no record.

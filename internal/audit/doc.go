@@ -9,7 +9,9 @@
 //	options.go    the ports, and what may be chosen
 //	audit.go      Auditor: New, Run, Round
 //	look.go       one look over everything, which suspects
+//	moving.go     what changed while it was looked at
 //	evidence.go   all that is known of one job
+//	trim.go       what the stream can no longer tell
 //	judge.go      what of it does not fit: pure
 //	books.go      stats, books and windows against the replay
 //	messages.go   what the ledger holds as queued against what SQS counts

@@ -22,7 +22,7 @@ type evidence struct {
 	compared bool   // the document can be held to want
 	want     []byte // what its events add up to; nil: nothing
 	lacks    uint64 // the first of its events that the stream no longer has
-	trimmed  bool   // the stream has dropped its oldest events, which it may
+	trimmed  bool   // it cannot be, for the stream has dropped its oldest events, which it may
 
 	runs []runEvidence
 }
@@ -74,7 +74,9 @@ func (l *look) compare(ctx context.Context, e *evidence) error {
 	e.compared = true
 	if e.job != nil {
 		e.lacks = l.lacks(e.job)
-		e.trimmed = len(e.job.Events) > 0 && e.job.Events[0] < l.replay.First()
+	}
+	if e.job != nil || e.entry.Revision == 0 {
+		e.trimmed = l.trimmed(e.id, e.job, e.want)
 	}
 	return nil
 }

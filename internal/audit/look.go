@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"tallyman/contract"
@@ -36,6 +37,10 @@ type look struct {
 	remarks   []string
 	suspects  map[subject]bool
 	listed    []subject
+	full      bool // there was no room on the list
+	moving    moving
+	want      map[string][]byte // by key: books, windows and stats as the replay has them
+	wantSeq   uint64            // at this sequence
 }
 
 // doc is what a look remembers of a job's document.
@@ -56,7 +61,11 @@ type docRun struct {
 
 // suspect puts a subject on the list of those that are judged alone, unless that is full.
 func (l *look) suspect(s subject) bool {
-	if len(l.listed) < maxSuspects && !l.suspects[s] {
+	switch {
+	case l.suspects[s]:
+	case len(l.listed) == maxSuspects:
+		l.full = true
+	default:
 		l.suspects[s] = true
 		l.listed = append(l.listed, s)
 	}
@@ -83,20 +92,21 @@ func (l *look) remark(format string, args ...any) {
 func (a *Auditor) lookAtAll(ctx context.Context) (*look, error) {
 	l := &look{
 		Auditor: a, replay: a.o.Replay(), docs: make(map[string]*doc), named: make(map[uint64]bool),
-		suspects: make(map[subject]bool), claims: newClaims(),
+		suspects: make(map[subject]bool), claims: newClaims(), moving: moving{seed: maphash.MakeSeed()},
 	}
 	for _, s := range a.suspected() {
 		l.suspect(s)
 	}
 	l.suspect(subject{stream: true})
 	for _, step := range []func(context.Context) error{
-		l.renew, l.follow, l.lookAtDocuments, l.lookAtBooks, l.lookAtQueues, l.lookAtClaims, l.lookAtUnits,
+		l.renew, l.follow, l.lookAtDocuments, l.settle, l.lookAtBooks, l.lookAtQueues, l.lookAtClaims, l.lookAtUnits,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
 	l.suspectWaiting()
+	l.sayUnjudged()
 	return l, nil
 }
 
@@ -169,9 +179,11 @@ func (l *look) comparable() bool {
 	return l.compares && l.stats.Revision > 0 && l.seq <= l.info.Last && l.replay.Seq() <= l.seq
 }
 
-// lookAtDocuments suspects every document that is not what its events add up to, or is too new to tell.
+// lookAtDocuments suspects every document that is not what its events add up to. What is too new to tell is kept, to
+// be settled.
 func (l *look) lookAtDocuments(ctx context.Context) error {
 	now := l.o.Clock.Now()
+	l.moving.since = l.stats.At
 	if l.comparable() {
 		l.looked = l.replay.Seq()
 	}
@@ -187,10 +199,11 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 			return nil
 		}
 		l.docs[id] = l.remember(&j, now)
-		newer := e.Revision > l.stats.Revision
-		differs := l.comparable() && !l.foreign(&j) && (l.lacks(&j) > 0 || !bytes.Equal(l.replay.Job(id), e.Value))
-		if newer || j.Orphan || differs {
+		switch newer := e.Revision > l.stats.Revision; {
+		case j.Orphan || !newer && l.differs(&j, e.Value):
 			l.suspectJob(id)
+		case newer:
+			l.moving.keep(id, &e)
 		}
 		return nil
 	})
@@ -199,12 +212,21 @@ func (l *look) lookAtDocuments(ctx context.Context) error {
 	}
 	if l.comparable() {
 		for id := range l.replay.Jobs() {
-			if l.docs[id] == nil && !l.foreign(decodeJob(stream.Entry{Value: l.replay.Job(id)}, id)) {
+			if want := l.replay.Job(id); l.docs[id] == nil && !l.foreign(decodeJob(stream.Entry{Value: want}, id)) && !l.trimmed(id, nil, want) {
 				l.suspectJob(id)
 			}
 		}
 	}
 	return nil
+}
+
+// differs tells whether a document is not what its events add up to, or those are not there.
+func (l *look) differs(j *contract.Job, value []byte) bool {
+	if !l.comparable() || l.foreign(j) {
+		return false
+	}
+	want := l.replay.Job(j.JobID)
+	return l.lacks(j) > 0 || !bytes.Equal(want, value) && !l.trimmed(j.JobID, j, want)
 }
 
 // foreign tells whether another version of the aggregator folded an event of the job, so that a replay need not

@@ -125,6 +125,53 @@ func remarked(t *testing.T, l *log, most int, document string, c Counter) contra
 	return r
 }
 
+// twice audits, waits until whatever is suspected is believed, and audits again.
+func twice(t *testing.T, o Options, clock *clockwork.FakeClock) contract.AuditReport {
+	t.Helper()
+	o.Clock = clock
+	a := auditor(t, o)
+	if _, err := a.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(10 * time.Minute)
+	r, err := a.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// auditor audits one queue, of which SQS counts nothing unless o has a counter.
+func auditor(t *testing.T, o Options) *Auditor {
+	t.Helper()
+	o.Config, o.Records, o.Wait = contract.Config{Queues: []contract.Queue{{Name: "default", URL: "q"}}}, shelf{}, time.Second
+	if o.Counter == nil {
+		o.Counter = counts{}
+	}
+	a, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func nothingFound(t *testing.T, r *contract.AuditReport) {
+	t.Helper()
+	if !r.Clean() || r.Pending > 0 {
+		t.Errorf("the books are right: unaccounted %d, pending %d, not looked at: %q", r.Unaccounted, r.Pending, r.Unchecked)
+		for i := range r.Findings[:min(3, len(r.Findings))] {
+			t.Errorf("%s: %s", r.Findings[i].Kind, r.Findings[i].Says)
+		}
+	}
+}
+
+func onlyFound(t *testing.T, r *contract.AuditReport, kind contract.FindingKind, says string) {
+	t.Helper()
+	if len(r.Findings) != 1 || r.Findings[0].Kind != kind || !strings.Contains(r.Findings[0].Says, says) {
+		t.Errorf("%d findings, %+v; it is to find %s of %q", len(r.Findings), r.Findings[:min(2, len(r.Findings))], kind, says)
+	}
+}
+
 const (
 	whatItIs = `{"jobId":"` + anyJob + `"}`
 	altered  = `{"jobId":"` + anyJob + `","state":"failed"}`

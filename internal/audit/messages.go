@@ -47,18 +47,26 @@ func inAll(c queue.Counts) int { return c.Visible + c.InFlight + c.Delayed }
 func (l *look) suspectWaiting() {
 	waiting := make(map[string]int)
 	for id, d := range l.docs {
-		if _, known := l.claims.runs[runName{id, d.run}]; d.state == contract.StateQueued && !known {
+		if l.waits(id, d) {
 			waiting[d.queue]++
 		}
 	}
 	for i := range l.queues {
 		q := &l.queues[i]
 		q.Waiting = waiting[q.Queue]
-		if q.Waiting > q.Visible+q.InFlight+q.Delayed {
+		if q.Waiting > messages(q) {
 			l.suspect(subject{queue: q.Queue})
 		}
 	}
 }
+
+// waits tells whether a run is queued and nobody has claimed or barred it.
+func (l *look) waits(id string, d *doc) bool {
+	_, known := l.claims.runs[runName{id, d.run}]
+	return d.state == contract.StateQueued && !known
+}
+
+func messages(q *contract.AuditQueue) int { return q.Visible + q.InFlight + q.Delayed }
 
 // maxWaiting bounds how many queued runs of a queue are looked at one by one.
 const maxWaiting = 1000
@@ -66,9 +74,12 @@ const maxWaiting = 1000
 // judgeQueue reads again, in that order: which of the runs are queued still, what SQS counts, which of them
 // were claimed. So a message that somebody took in between cannot be missed.
 func (l *look) judgeQueue(ctx context.Context, name string) ([]suspicion, error) {
-	q := l.o.Config.Queue(name)
-	if q == nil {
+	q, i := l.o.Config.Queue(name), slices.IndexFunc(l.queues, func(q contract.AuditQueue) bool { return q.Queue == name })
+	switch {
+	case q == nil || i < 0: // it was noted as unchecked
 		return nil, nil
+	case l.queues[i].Waiting > maxWaiting:
+		return l.judgeMany(&l.queues[i]), nil
 	}
 	queued, err := l.stillQueued(ctx, name)
 	if err != nil {
@@ -95,21 +106,41 @@ func (l *look) judgeQueue(ctx context.Context, name string) ([]suspicion, error)
 	if lost <= 0 {
 		return nil, nil
 	}
-	wait := l.o.CounterLag
-	if len(unclaimed) <= inAll(main)+dead {
-		wait = letterPatience // the sweep ends those
-	}
-	return missingMessages(q.Name, unclaimed, lost, suspicion{patience: wait}, sendAgain(l.o.QueuedAfter)), nil
+	return missingMessages(q.Name, unclaimed, lost, suspicion{patience: l.counterPatience(lost, dead)}, sendAgain(l.o.QueuedAfter)), nil
 }
 
-// stillQueued reads the documents of the runs that the look held as queued.
+// counterPatience is for how long SQS's counters must lack messages of runs.
+func (l *look) counterPatience(lost, dead int) time.Duration {
+	if lost <= dead {
+		return letterPatience // the sweep ends those
+	}
+	return l.o.CounterLag
+}
+
+// judgeMany holds all that wait in a queue to all messages, as the look counted them in the same order: documents, then
+// messages, then claims. They are too many to be read again, so another audit has to confirm it.
+func (l *look) judgeMany(q *contract.AuditQueue) []suspicion {
+	lost := q.Waiting - messages(q)
+	if lost <= 0 {
+		return nil
+	}
+	s := suspicion{patience: l.counterPatience(lost, q.DeadLetter) + l.o.Wait}
+	var ids []string
+	for id, d := range l.docs {
+		if d.queue == q.Queue && l.waits(id, d) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids) // ids begin with when they were made, most of them
+	s.finding = someMissing(q.Queue, ids, lost, sendAgain(l.o.QueuedAfter))
+	return []suspicion{s}
+}
+
+// stillQueued reads the documents of the runs that the look held as queued and unclaimed, at most maxWaiting.
 func (l *look) stillQueued(ctx context.Context, name string) (all []contract.Job, err error) {
 	for id, d := range l.docs {
-		if d.queue != name || d.state != contract.StateQueued {
+		if d.queue != name || !l.waits(id, d) {
 			continue
-		}
-		if len(all) == maxWaiting {
-			break
 		}
 		e, err := l.o.Ledger.Get(ctx, contract.JobKey(id))
 		if err != nil && !errors.Is(err, stream.ErrNotFound) {
@@ -146,13 +177,18 @@ func missingMessages(queue string, waiting []contract.Job, lost int, s suspicion
 		}
 		return all[:min(len(all), contract.MaxFindings)]
 	}
-	f := contract.Finding{
-		Kind: contract.MessageMissing, Queue: queue, Count: lost, Do: do,
+	ids := make([]string, len(waiting))
+	for i := range waiting {
+		ids[i] = waiting[i].JobID
+	}
+	s.finding = someMissing(queue, ids, lost, do)
+	return []suspicion{s}
+}
+
+// someMissing names the first of those among which the lost ones are.
+func someMissing(queue string, waiting []string, lost int, do string) contract.Finding {
+	return contract.Finding{
+		Kind: contract.MessageMissing, Queue: queue, Count: lost, Jobs: waiting[:min(len(waiting), contract.MaxAuditJobs)], Do: do,
 		Says: fmt.Sprintf("%d runs are queued in queue %s, and SQS has messages for %d of them; which are lost, SQS does not tell", len(waiting), queue, len(waiting)-lost),
 	}
-	for i := range waiting[:min(len(waiting), contract.MaxAuditJobs)] {
-		f.Jobs = append(f.Jobs, waiting[i].JobID)
-	}
-	s.finding = f
-	return []suspicion{s}
 }

@@ -18,8 +18,9 @@ const (
 	letterPatience = 6 * time.Minute
 )
 
-// maxSuspects is how many subjects are judged alone. Where more do not fit, the first of them tell enough.
-const maxSuspects = 500
+// maxSuspects is how many subjects are judged alone. Where more do not fit, the first of them tell enough, and that
+// there are more is told.
+const maxSuspects = 2000
 
 // subject is what is judged alone: one job, queue, key of the bucket "jobs", unit, or the stream. Exactly one
 // field is set, but for a unit, which has its cluster.

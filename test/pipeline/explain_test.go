@@ -83,7 +83,9 @@ func (w *world) exited(id string, code int) {
 	if status != http.StatusOK {
 		w.t.Fatalf("%d: %s", status, b)
 	}
-	var life struct{ Events []struct{ Event json.RawMessage } }
+	var life struct {
+		Events []struct{ Event json.RawMessage }
+	}
 	w.read(b, &life)
 	voices := make(map[contract.Source]int)
 	for _, stored := range life.Events {
