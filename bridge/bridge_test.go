@@ -29,6 +29,7 @@ type cluster struct {
 	pods   map[string][]*corev1.Pod
 	hidden bool // the cache has not seen anything yet
 	asked  int  // past the cache
+	looks  int  // past it or not
 
 	unlisted map[string]bool // without KEDA's label
 	change   chan string
@@ -48,6 +49,7 @@ func (c *cluster) set(v View) {
 func (c *cluster) Unit(_ context.Context, namespace, name, uid string, fresh bool) (*batchv1.Job, []*corev1.Pod, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.looks++
 	if fresh {
 		c.asked++
 	}
@@ -72,6 +74,12 @@ func (c *cluster) askedFor() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.asked
+}
+
+func (c *cluster) looked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.looks
 }
 
 func (c *cluster) Watch(ctx context.Context, notify func(namespace, name, uid string)) error {
