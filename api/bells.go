@@ -33,6 +33,20 @@ func (b *bells) hang(id string) (rings <-chan struct{}, takeDown func()) {
 func (b *bells) ring(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.ringOf(id)
+}
+
+// ringAll rings every job's.
+func (b *bells) ringAll() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id := range b.all {
+		b.ringOf(id)
+	}
+}
+
+// ringOf rings a job's; b.mu is held.
+func (b *bells) ringOf(id string) {
 	for bell := range b.all[id] {
 		select {
 		case bell <- struct{}{}:

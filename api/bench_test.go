@@ -46,7 +46,7 @@ func BenchmarkStats(b *testing.B) {
 		b.Fatal(err)
 	}
 	serve(b, s)
-	<-s.ledger.loaded
+	<-s.ledger.loaded()
 	urls := [2]string{"http://" + ln.Addr().String() + "/", "http://" + s.Addr() + "/jobs/stats"}
 	client := &fasthttp.Client{ReadBufferSize: 32 << 10} // an answer is read at once, as it was written
 	const turn = 800

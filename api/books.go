@@ -25,11 +25,28 @@ type books struct {
 
 func newBooks() *books {
 	return &books{
-		kept: make(map[string]*contract.Book), waiting: make(map[string]*contract.Book), more: make(chan struct{}),
-		shown: contract.Stats{
-			Balanced: true, Failures: map[contract.Reason]int{}, ByQueue: map[string]contract.Sum{}, ByType: map[string]contract.Sum{},
-		},
+		kept: make(map[string]*contract.Book), waiting: make(map[string]*contract.Book), more: make(chan struct{}), shown: noStats(),
 	}
+}
+
+// noStats are those of no job.
+func noStats() contract.Stats {
+	return contract.Stats{
+		Balanced: true, Failures: map[contract.Reason]int{}, ByQueue: map[string]contract.Sum{}, ByType: map[string]contract.Sum{},
+	}
+}
+
+// drop leaves what a new process begins with, and the audit, which is of another bucket.
+func (b *books) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	audit := b.shown.Audit
+	b.shown = noStats()
+	b.shown.Audit = audit
+	clear(b.kept)
+	clear(b.waiting)
+	close(b.more)
+	b.more = make(chan struct{})
 }
 
 // isBook tells whether a key of the bucket "jobs" is a book's or a window's.

@@ -210,6 +210,6 @@ func fuzzServer(f *testing.F) (addr string) {
 		f.Fatal(err)
 	}
 	serve(f, s)
-	<-s.ledger.loaded
+	<-s.ledger.loaded()
 	return s.Addr()
 }

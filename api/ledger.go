@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -25,15 +26,15 @@ const (
 )
 
 // ledger is the bucket "jobs" in this process: the stats ready to send, the documents in an index, and
-// bells for those who wait. One watch fills it.
+// bells for those who wait. One watch at a time fills it.
 type ledger struct {
 	log    *slog.Logger
 	index  *index
 	hot    *lru[string, []byte]
 	bells  *bells
 	books  *books
-	answer atomic.Pointer[tagged] // of GET /jobs/stats, rendered once
-	loaded chan struct{}
+	answer atomic.Pointer[tagged]        // of GET /jobs/stats, rendered once
+	read   atomic.Pointer[chan struct{}] // what loaded gives
 }
 
 // tagged is a body and its ETag.
@@ -45,14 +46,56 @@ func newTagged(body []byte) *tagged {
 }
 
 func newLedger(log *slog.Logger, x *index, b *bells) *ledger {
-	l := &ledger{log: log, index: x, hot: newLRU[string, []byte](hotBytes), bells: b, books: newBooks(), loaded: make(chan struct{})}
-	empty, _ := json.Marshal(l.books.shown) // of numbers and maps, which cannot be refused
-	l.answer.Store(newTagged(empty))
+	l := &ledger{log: log, index: x, hot: newLRU[string, []byte](hotBytes), bells: b, books: newBooks()}
+	unread := make(chan struct{})
+	l.read.Store(&unread)
+	l.render()
 	return l
 }
 
-// run watches the bucket, and writes what comes in transactions as large as the index is behind.
+// loaded is closed once all that the bucket held is here. Another takes its place where the bucket is read anew.
+func (l *ledger) loaded() <-chan struct{} { return *l.read.Load() }
+
+// unload begins a loading.
+func (l *ledger) unload() {
+	select {
+	case <-l.loaded():
+		unread := make(chan struct{})
+		l.read.Store(&unread)
+	default: // whoever waits already waits for this one
+	}
+}
+
+// run follows the bucket until ctx ends. That somebody makes it anew is how books are mended: what was read of the old
+// one is dropped then, and nothing is answered until the new one has been read.
 func (l *ledger) run(ctx context.Context, bucket Watcher) error {
+	for {
+		err := l.follow(ctx, bucket)
+		if !errors.Is(err, stream.ErrAnew) {
+			return err
+		}
+		l.log.Warn("the books were made anew, and are read from the start", "bucket", contract.BucketJobs)
+		if err := l.drop(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// drop empties the ledger. Whoever waits for a job learns that it cannot be said now, and asks again.
+func (l *ledger) drop(ctx context.Context) error {
+	l.unload() // first: nobody is told of emptiness
+	l.books.drop()
+	l.render()
+	if err := l.index.drop(ctx); err != nil {
+		return err
+	}
+	l.hot.drop()
+	l.bells.ringAll()
+	return nil
+}
+
+// follow watches the bucket, and writes what comes in transactions as large as the index is behind.
+func (l *ledger) follow(ctx context.Context, bucket Watcher) error {
 	changes := make(chan change, maxApply)
 	work, ctx := errgroup.WithContext(ctx)
 	hand := func(c change) error {
@@ -146,7 +189,7 @@ func (l *ledger) write(ctx context.Context, changes <-chan change) error {
 			before = 0
 		}
 		if mark.loaded {
-			close(l.loaded)
+			close(*l.read.Load())
 		}
 	}
 }
@@ -218,17 +261,17 @@ func (l *ledger) retire(ctx context.Context, before int64) error {
 	return err
 }
 
-// ready waits a little for the first loading.
+// ready waits a little for the loading.
 func (l *ledger) ready(ctx context.Context) error {
 	select {
-	case <-l.loaded:
+	case <-l.loaded():
 		return nil
 	default:
 	}
 	timer := time.NewTimer(waitForLedger)
 	defer timer.Stop()
 	select {
-	case <-l.loaded:
+	case <-l.loaded():
 		return nil
 	case <-timer.C:
 	case <-ctx.Done():

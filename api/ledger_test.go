@@ -50,7 +50,7 @@ func TestLedgerReadsTheBucket(t *testing.T) {
 			{Key: contract.KeyStats, Value: []byte(`{"succeedJob":1}`)},
 		})
 	}()
-	<-l.loaded
+	<-l.loaded()
 	if job, err := l.job(ctx, a); err != nil || job.State != contract.StateRunning {
 		t.Errorf("%+v, %v", job, err)
 	}
@@ -97,7 +97,7 @@ func TestStatsAreShownBehindTheirDocuments(t *testing.T) {
 	done := make(chan error, 1)
 	changes <- change{loaded: true}
 	go func() { done <- l.write(ctx, changes) }()
-	<-l.loaded
+	<-l.loaded()
 	job, err := l.job(ctx, noJob)
 	if err != nil || job.State != contract.StateSucceeded || l.books.asOf().Seq != 7 {
 		t.Errorf("%+v, %v, as of %d", job, err, l.books.asOf().Seq)

@@ -38,24 +38,32 @@ func (l *lru[K, V]) get(key K) (value V, ok bool) {
 func (l *lru[K, V]) put(key K, value V, cost int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drop(l.at[key])
+	l.take(l.at[key])
 	if cost > l.budget {
 		return
 	}
 	l.at[key] = l.order.PushFront(&lruItem[K, V]{key, value, cost})
 	l.used += cost
 	for l.used > l.budget {
-		l.drop(l.order.Back())
+		l.take(l.order.Back())
 	}
+}
+
+// drop forgets all.
+func (l *lru[K, V]) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.used, l.order = 0, list.New()
+	clear(l.at)
 }
 
 func (l *lru[K, V]) remove(key K) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.drop(l.at[key])
+	l.take(l.at[key])
 }
 
-func (l *lru[K, V]) drop(e *list.Element) {
+func (l *lru[K, V]) take(e *list.Element) {
 	if e == nil {
 		return
 	}

@@ -18,7 +18,8 @@ import (
 
 // Watcher follows a bucket; *stream.Bucket is one.
 type Watcher interface {
-	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends.
+	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends; stream.ErrAnew
+	// where the bucket was made anew. The books are then read again; of every other bucket it ends the program.
 	Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error
 }
 

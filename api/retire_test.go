@@ -128,7 +128,7 @@ func TestRetiredWhileAway(t *testing.T) {
 		}
 		x.close()
 	}()
-	<-f.ledger.loaded
+	<-f.ledger.loaded()
 	if !f.knows(old) || !f.knows(young) {
 		t.Fatal("the index is not loaded")
 	}

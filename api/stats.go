@@ -187,6 +187,9 @@ func (s *Server) followStats(c *fiber.Ctx, q statsQuery) error {
 	return s.stream(c, func(e *eventWriter) error {
 		var last []byte
 		for {
+			if goOn, err := e.wait(s.ledger.loaded(), nil); !goOn { // books that are read anew are not shown half read
+				return err
+			}
 			next := s.ledger.books.next()
 			turned, stop := q.turns(s.now())
 			a, seq, err := s.rendered.get(next, q.slice(s.now()), func() (*tagged, uint64, error) { return s.statsOf(s.ledger.books, q) })

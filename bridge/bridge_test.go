@@ -29,6 +29,7 @@ type cluster struct {
 	pods   map[string][]*corev1.Pod
 	hidden bool // the cache has not seen anything yet
 	asked  int  // past the cache
+	looks  int  // past it or not
 
 	unlisted map[string]bool // without KEDA's label
 	change   chan string
@@ -48,6 +49,7 @@ func (c *cluster) set(v View) {
 func (c *cluster) Unit(_ context.Context, namespace, name, uid string, fresh bool) (*batchv1.Job, []*corev1.Pod, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.looks++
 	if fresh {
 		c.asked++
 	}
@@ -72,6 +74,12 @@ func (c *cluster) askedFor() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.asked
+}
+
+func (c *cluster) looked() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.looks
 }
 
 func (c *cluster) Watch(ctx context.Context, notify func(namespace, name, uid string)) error {
@@ -184,6 +192,20 @@ func (b *bench) said() []string {
 		ids = append(ids, strings.TrimPrefix(e.Event.ID(), e.Event.JobID+"/"))
 	}
 	return ids
+}
+
+// reread is a bucket that is made anew while it is watched for the first time.
+type reread struct {
+	Ledger
+	once sync.Once
+}
+
+func (r *reread) Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) (err error) {
+	r.once.Do(func() { err = stream.ErrAnew })
+	if err != nil {
+		return err
+	}
+	return r.Ledger.Watch(ctx, filter, fn, loaded)
 }
 
 // until looks again and again until ok, and moves the clock.
@@ -464,6 +486,7 @@ func TestAGapInTheLedgerSaysAllAgain(t *testing.T) {
 	w := readView(t, "testdata/units/succeeded-unsaid-1.36.yaml")
 	w.Claim.Said = true
 	b.put(w)
+	b.o.Ledger = &reread{Ledger: b.o.Ledger} // the books may be made anew at any time
 	b.run()
 	jobs, err := b.stream.Bucket(t.Context(), contract.BucketJobs)
 	if err != nil {

@@ -185,8 +185,12 @@ func (b *Bridge) followClaims(ctx context.Context) error {
 		}
 		if u := b.readClaim(e); u != nil {
 			b.books.keep(queue, u)
-			if u.State == contract.Closed && !u.Said {
+			_, known := b.books.place(u.Unit)
+			switch {
+			case u.State == contract.Closed && !u.Said:
 				b.schedule.add(u.Unit, wordGrace)
+			case u.State == contract.Closed && u.Task == nil && known: // Kubernetes may have told long ago that it is gone
+				b.schedule.add(u.Unit, 0)
 			}
 		}
 		return nil

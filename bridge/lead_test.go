@@ -28,6 +28,13 @@ func (th throne) Run(ctx context.Context, lead func(context.Context) error) erro
 	}
 }
 
+// atRestNow tells that no unit is to be looked at.
+func atRestNow(b *Bridge) bool {
+	b.schedule.mu.Lock()
+	defer b.schedule.mu.Unlock()
+	return len(b.schedule.byKey) == 0
+}
+
 // TestAStandbyWatchesAndSaysNothing has a unit end while nobody leads, and then makes the standby leader: it
 // says all of it, and lists nothing for that.
 func TestAStandbyWatchesAndSaysNothing(t *testing.T) {
@@ -38,11 +45,7 @@ func TestAStandbyWatchesAndSaysNothing(t *testing.T) {
 	b.cluster.set(v)
 	bridge, _ := b.run()
 	b.until("the unit to be noticed", func() bool { p, ok := bridge.books.place(v.UID); return ok && p.name == v.Name })
-	b.until("the standby to have looked", func() bool {
-		bridge.schedule.mu.Lock()
-		defer bridge.schedule.mu.Unlock()
-		return len(bridge.schedule.byKey) == 0
-	})
+	b.until("the standby to have looked", func() bool { return atRestNow(bridge) })
 	if ids := b.said(); ids != nil || b.claim(v).Said {
 		t.Fatalf("a standby said %v", ids)
 	}
@@ -82,4 +85,35 @@ func TestTwoLeadersSayTheSame(t *testing.T) {
 	if d := cmp.Diff(exit1Said, b.said()); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
+}
+
+// TestAStandbyForgetsWhatTheLeaderCut has Kubernetes remove a unit whose claim still holds its task: only the stub,
+// which the leader writes later, says that nobody needs the unit any more.
+func TestAStandbyForgetsWhatTheLeaderCut(t *testing.T) {
+	t.Parallel()
+	b, v := newBench(t), readView(t, "testdata/units/exit1-thrice-1.33.yaml")
+	b.put(v)
+	b.cluster.set(v)
+	b.run()
+	second := newCluster()
+	second.set(v)
+	b.o.Kubernetes, b.o.Leader = second, throne{make(chan context.Context)}
+	standby, _ := b.run()
+	b.until("the claim to be said", func() bool { return b.claim(v).Said })
+	b.until("the standby to have heard of it", func() bool {
+		standby.books.mu.Lock()
+		defer standby.books.mu.Unlock()
+		return !standby.books.open[v.UID].IsZero()
+	})
+	gone, looks := v, second.looked()
+	gone.Job, gone.Pods = nil, nil
+	second.set(gone)
+	b.until("the standby to have looked", func() bool { return second.looked() > looks && atRestNow(standby) })
+	if u := b.claim(v); u.Task == nil {
+		t.Fatal("the claim was cut before the unit was gone")
+	}
+	b.clock.Advance(2 * stubAfter)
+	b.cluster.set(gone)
+	b.until("the claim to be cut", func() bool { return b.claim(v).Task == nil })
+	b.until("the unit to be forgotten", func() bool { return len(standby.books.known()) == 0 })
 }

@@ -33,7 +33,8 @@ type Kubernetes interface {
 	Units(ctx context.Context) ([]*batchv1.Job, error)
 }
 
-// Claims is the bucket "claims". *stream.Bucket fills it; its errors are stream's.
+// Claims is the bucket "claims". *stream.Bucket fills it; its errors are stream's. stream.ErrAnew of Watch ends the
+// bridge: what it remembers is of records that are gone.
 type Claims interface {
 	Get(ctx context.Context, key string) (stream.Entry, error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)

@@ -30,7 +30,8 @@ type Schedules interface {
 	Update(ctx context.Context, key string, value []byte, revision uint64) (newRevision uint64, err error)
 	// Put writes whatever was there.
 	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
-	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends.
+	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends. That the bucket
+	// was made anew, stream.ErrAnew, ends the program: its next life reads what is there now.
 	Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error
 }
 

@@ -25,7 +25,8 @@ type Records interface {
 	// Create and Update give stream.ErrConflict where somebody else wrote first.
 	Create(ctx context.Context, key string, value []byte) (revision uint64, err error)
 	Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
-	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends.
+	// Watch hands over what is there, calls loaded once, then hands over every change, until ctx ends. That the bucket
+	// was made anew, stream.ErrAnew, ends the program: its next life reads what is there now.
 	Watch(ctx context.Context, filter string, fn func(stream.Entry) error, loaded func() error) error
 }
 

@@ -22,7 +22,8 @@ const (
 
 // Log is the stream of events; *stream.Stream is one.
 type Log interface {
-	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error.
+	// Follow hands over every event from seq on, in order, until ctx ends or fn gives an error; stream.ErrAnew where
+	// it is no longer the same stream.
 	Follow(ctx context.Context, from uint64, fn func(stream.Stored) error) error
 	// Page gives up to limit events from a sequence on, oldest first, and no more once they have stream.PageBytes;
 	// none where there is nothing (yet).
@@ -91,8 +92,8 @@ func (f *Feed) reach(ctx context.Context) (stream.Info, error) {
 	}
 }
 
-// follow fills the ring from one stream. A consumer would wait for ever for the sequence that a stream made
-// anew is far from, so it is looked at now and then.
+// follow fills the ring from one stream. It is looked at now and then besides: whether it answers, and whether it is
+// still the same one, which its consumer learns only when that has to be made again.
 func (f *Feed) follow(ctx context.Context, began stream.Info) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -123,7 +124,7 @@ func (f *Feed) follow(ctx context.Context, began stream.Info) error {
 		f.add(told(st))
 		return nil
 	})
-	if errors.Is(context.Cause(ctx), ErrAnew) {
+	if errors.Is(context.Cause(ctx), ErrAnew) || errors.Is(err, stream.ErrAnew) {
 		return ErrAnew
 	}
 	return err

@@ -196,11 +196,15 @@ func TestAStreamMadeAnewIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 5)
 	r := w.reader(2)
+	blind := New(w.stream, slog.New(slog.DiscardHandler), Options{}) // it has its consumer alone
+	blind.look = time.Hour
+	w.run(blind)
 	if err := w.jetstream().DeleteStream(t.Context(), contract.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
 	testenv.MakeStreams(t, w.stream)
 	w.eventually("noticed", func() bool { return !w.feed.Created().Equal(r.Created()) })
+	w.eventually("noticed by the consumer", func() bool { return !blind.Created().Equal(r.Created()) })
 	if _, err := r.Next(t.Context()); !errors.Is(err, ErrAnew) {
 		t.Errorf("%v", err)
 	}

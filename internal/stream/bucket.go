@@ -91,7 +91,8 @@ func (b *Bucket) at(key string) string { return b.name + "/" + key }
 
 // Watch hands the present value of every key that matches filter ("*" is one token, ">" the rest) to fn,
 // calls loaded once, then hands over every change, until ctx ends or either gives an error. While the
-// bucket is being written the present values are of no one moment.
+// bucket is being written the present values are of no one moment. ErrAnew: the bucket was made anew, and has
+// other values under the same revisions; what is gone with the old one nobody will say.
 func (b *Bucket) Watch(ctx context.Context, filter string, fn func(Entry) error, loaded func() error) error {
 	cfg := jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,

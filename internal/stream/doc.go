@@ -12,5 +12,5 @@
 //	lease.go     one leader among several; saves work, never guards correctness
 //	examine.go   how the server and every stream and bucket are, for those who check
 //	refusal.go   what the server refuses, which otherwise looks like silence
-//	error.go     three errors that callers branch on
+//	error.go     the errors that callers branch on
 package stream

@@ -22,6 +22,9 @@ var (
 	ErrBehind = fmt.Errorf("%w: the server that was asked is behind", ErrUnavailable)
 	// ErrTooLarge: the server does not take that many messages in one batch.
 	ErrTooLarge = errors.New("the batch is larger than the server takes")
+	// ErrAnew: the stream or bucket was deleted and made again, or set back, while it was read. What was read of it
+	// means nothing any more; whoever still wants it reads from the beginning.
+	ErrAnew = errors.New("it was made anew, or set back")
 )
 
 // Codes by which a server refuses a compare-and-set; replicated streams answer the second.

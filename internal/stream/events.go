@@ -111,7 +111,7 @@ func (s *Stream) Event(ctx context.Context, seq uint64) (Stored, error) {
 
 // Follow hands every event from seq on to fn, in order, those that come later too, until ctx ends or fn
 // gives an error, which it returns. Sequences that the stream no longer has are jumped over; fn sees that
-// by the numbers. It goes on by itself when NATS comes back.
+// by the numbers. It goes on by itself when NATS comes back. ErrAnew: what comes would be of another stream.
 func (s *Stream) Follow(ctx context.Context, from uint64, fn func(Stored) error) error {
 	return s.consume(ctx, contract.StreamEvents, jetstream.ConsumerConfig{}, from, func(m message) error {
 		return fn(m.stored())
@@ -141,24 +141,36 @@ func (s *Stream) Read(ctx context.Context, from uint64, fn func(Stored) error) e
 
 // consume reads a stream in order, and makes a new reading behind the last message whenever one is over.
 // started is called with the number of messages that wait, whenever a consumer stands: what was still to come when
-// the one before it broke may be gone by then.
+// the one before it broke may be gone by then. ErrAnew: the stream is no longer the one that was read.
 func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.ConsumerConfig, from uint64,
 	fn func(message) error, started func(pending uint64) error,
 ) error {
+	var created time.Time // of the stream; zero: it was never reached
+	var last uint64       // that was read
+	begin := func(r *reading) error {
+		if err := s.same(ctx, name, &created, last); err != nil || started == nil {
+			return err
+		}
+		info, err := r.cons.Info(ctx)
+		if err != nil {
+			return wrap(err, "consume", name)
+		}
+		return ending(started(info.NumPending))
+	}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		c := cfg
 		if from > 0 {
 			c.DeliverPolicy, c.OptStartSeq, c.OptStartTime = jetstream.DeliverByStartSequencePolicy, from, nil
 		}
-		next, err := s.consumeOnce(ctx, name, c, from, fn, started)
-		var ended *callbackError
+		next, err := s.consumeOnce(ctx, name, c, from, fn, begin)
+		var ended *endError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.As(err, &ended):
 			return ended.err
 		case next != from:
-			wait = 100 * time.Millisecond
+			wait, last = 100*time.Millisecond, next-1
 		}
 		from = next
 		s.log.Warn("consumer broke, will be made again", "stream", name, "from", from, "error", err)
@@ -170,31 +182,50 @@ func (s *Stream) consume(ctx context.Context, name string, cfg jetstream.Consume
 	}
 }
 
-// callbackError is one that the caller's function gave, which ends the consuming.
-type callbackError struct{ err error }
+// same holds a stream to the one that was read before. One that was made anew begins at 1 again, and one that was set
+// back ends before what was read: a consumer there would wait for a sequence that others have had, and say nothing.
+// It is asked when the consumer stands and has given nothing yet, so that whatever it gives is of that stream.
+func (s *Stream) same(ctx context.Context, name string, created *time.Time, last uint64) error {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	str, err := s.js.Stream(ctx, name)
+	if err != nil {
+		return wrap(err, "look at stream", name)
+	}
+	info := str.CachedInfo()
+	if !created.IsZero() && !info.Created.Equal(*created) || info.State.LastSeq < last {
+		return ending(fmt.Errorf("consume %s behind %d: %w", name, last, ErrAnew))
+	}
+	*created = info.Created
+	return nil
+}
 
-func (c *callbackError) Error() string { return c.err.Error() }
+// endError ends the consuming; after every other error there is another reading.
+type endError struct{ err error }
+
+func (e *endError) Error() string { return e.err.Error() }
+
+func ending(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &endError{err}
+}
 
 func (s *Stream) consumeOnce(ctx context.Context, name string, cfg jetstream.ConsumerConfig, from uint64,
-	fn func(message) error, started func(pending uint64) error,
+	fn func(message) error, begin func(*reading) error,
 ) (next uint64, err error) {
 	r, err := s.read(ctx, name, cfg)
 	defer r.close()
 	if err != nil {
 		return from, wrap(err, "consume", name)
 	}
-	if started != nil {
-		info, err := r.cons.Info(ctx)
-		if err != nil {
-			return from, wrap(err, "consume", name)
-		}
-		if err := started(info.NumPending); err != nil {
-			return from, &callbackError{err}
-		}
+	if err := begin(r); err != nil {
+		return from, err
 	}
 	err = r.each(ctx, func(m message) error {
 		if err := fn(m); err != nil {
-			return &callbackError{err}
+			return ending(err)
 		}
 		from = m.seq + 1
 		return nil
