@@ -199,6 +199,8 @@ func TestAStreamMadeAnewIsNoticed(t *testing.T) {
 	blind := New(w.stream, slog.New(slog.DiscardHandler), Options{}) // it has its consumer alone
 	blind.look = time.Hour
 	w.run(blind)
+	w.say(1)
+	w.eventually("its consumer stands", func() bool { return blind.Event(6) != nil })
 	if err := w.jetstream().DeleteStream(t.Context(), contract.StreamEvents); err != nil {
 		t.Fatal(err)
 	}
