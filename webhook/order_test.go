@@ -66,3 +66,37 @@ func TestAnOrderPassesABacklog(t *testing.T) {
 		t.Errorf("%+v", s.Failing)
 	}
 }
+
+// One event that its receiver will never take holds up its own job and no other, for as long as it is tried.
+func TestOneThatIsRefusedHoldsUpItsJobAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hook.Events = []contract.Kind{contract.Queued, contract.Failed}
+	w.answerWith(func(a arrival, _ int) int {
+		if a.seq == 1 {
+			return 400
+		}
+		return 200
+	})
+	w.begun()
+	w.say(0, 0, contract.Queued)
+	w.say(0, 0, contract.Failed)
+	const others = 2 * maxOnTheWay
+	for job := range others {
+		w.say(1+job, 0, contract.Queued)
+		w.say(1+job, 1, contract.Claimed) // that it does not want
+	}
+	w.eventually("all others are taken", func() bool { s, _ := w.state(); return s.Delivered == others })
+	for _, a := range w.arrived() {
+		if a.seq == 2 {
+			t.Error("the next of the job came though the first was refused")
+		}
+	}
+	if s, _ := w.state(); s.Seq != 0 || s.Failing == nil || s.Failing.Seq != 1 {
+		t.Errorf("%+v", s)
+	}
+	w.answerWith(func(arrival, int) int { return 200 })
+	if s := w.noted(2 + 2*others); s.Failing != nil || s.Delivered != 2+others {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,5 +1,10 @@
 package webhook
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Limits of what is on its way to one webhook.
 const (
 	maxOnTheWay   = 256
@@ -8,50 +13,64 @@ const (
 
 // window is what is on its way, in the order of the log, and so how far all of it has come.
 type window struct {
-	items []item // ascending
+	items []item // ascending; the first is open, and of two neighbours one is: they are few, whatever is refused
 	mark  uint64 // everything up to here has arrived, was not wanted, or was set aside
-	bytes int
+	open  int
+	bytes int // of those that are open
 }
 
 type item struct {
-	seq   uint64
+	seq   uint64 // of what is over: the last of a run
 	bytes int
 	over  bool
 }
 
-// room tells whether one more may be sent; there is always room for one.
+// room tells whether one more may be sent; there is always room for one. What has arrived takes none: one that is
+// refused for days holds up its own job alone.
 func (w *window) room() bool {
-	return len(w.items) == 0 || len(w.items) < maxOnTheWay && w.bytes < bytesOnTheWay
+	return w.open == 0 || w.open < maxOnTheWay && w.bytes < bytesOnTheWay
 }
 
 func (w *window) add(seq uint64, bytes int) {
 	w.items = append(w.items, item{seq: seq, bytes: bytes})
+	w.open++
 	w.bytes += bytes
 }
 
-// pass notes a sequence that nobody waits for.
+// pass notes a sequence up to which nobody waits for what follows the last one.
 func (w *window) pass(seq uint64) {
-	if len(w.items) == 0 {
-		w.mark = seq
-		return
+	n := len(w.items)
+	switch {
+	case n == 0:
+		w.mark = max(w.mark, seq)
+	case seq <= w.items[n-1].seq: // nothing new
+	case w.items[n-1].over:
+		w.items[n-1].seq = seq
+	default:
+		w.items = append(w.items, item{seq: seq, over: true})
 	}
-	if last := &w.items[len(w.items)-1]; last.over && last.bytes == 0 {
-		last.seq = seq // a run of them is one item
-		return
-	}
-	w.items = append(w.items, item{seq: seq, over: true})
 }
 
 // done notes that an event is on its way no more.
 func (w *window) done(seq uint64) {
-	for i := range w.items {
-		if w.items[i].seq == seq {
-			w.items[i].over = true
-			break
-		}
+	i, found := w.find(seq)
+	if !found || w.items[i].over {
+		return
 	}
-	for len(w.items) > 0 && w.items[0].over {
-		w.mark, w.bytes = w.items[0].seq, w.bytes-w.items[0].bytes
-		w.items = w.items[1:]
+	w.open, w.bytes = w.open-1, w.bytes-w.items[i].bytes
+	w.items[i] = item{seq: seq, over: true}
+	if i+1 < len(w.items) && w.items[i+1].over {
+		w.items = slices.Delete(w.items, i, i+1)
 	}
+	if i > 0 && w.items[i-1].over {
+		w.items = slices.Delete(w.items, i-1, i)
+	}
+	if w.items[0].over {
+		w.mark = w.items[0].seq
+		w.items = slices.Delete(w.items, 0, 1)
+	}
+}
+
+func (w *window) find(seq uint64) (int, bool) {
+	return slices.BinarySearchFunc(w.items, seq, func(it item, seq uint64) int { return cmp.Compare(it.seq, seq) })
 }
