@@ -89,7 +89,7 @@ func (c *courier) term(ctx context.Context) error {
 			c.log.Info("goes on from another place", "from", c.asked.From, "by", c.asked.By)
 		}
 		t := &trip{
-			courier: c, record: &r, reader: reader, window: newWindow(&r.WebhookState), dirty: !found,
+			courier: c, record: &r, reader: reader, window: newWindow(&r.WebhookState, bytesOf(len(c.o.Hooks))), dirty: !found,
 			results: make(chan result), ahead: make(map[string]chan struct{}),
 		}
 		r.Failing = nil // what is still refused says so again

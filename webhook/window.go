@@ -8,11 +8,15 @@ import (
 	"tallyman/contract"
 )
 
-// Limits of what is on its way to one webhook.
+// Limits of what is on its way to one webhook, and to all of them together.
 const (
 	maxOnTheWay   = contract.MaxWebhookOpen // for the record names each
 	bytesOnTheWay = 8 << 20
+	bytesOfAll    = 64 << 20
 )
+
+// bytesOf is the part that each of so many webhooks has.
+func bytesOf(hooks int) int { return min(bytesOnTheWay, bytesOfAll/hooks) }
 
 // window is what is on its way, in the order of the log, and so how far all of it has come.
 type window struct {
@@ -20,6 +24,7 @@ type window struct {
 	mark  uint64 // everything up to here has arrived, was not wanted, or was set aside
 	open  int
 	bytes int // of those that are open
+	most  int // bytes that there is room for
 
 	reached uint64                 // as the record says that it began with
 	noted   []contract.WebhookOpen // what was open then, and has not been handed out again
@@ -33,8 +38,8 @@ type item struct {
 }
 
 // newWindow is that of the one who goes on from a record.
-func newWindow(s *contract.WebhookState) window {
-	w := window{mark: s.Seq, reached: s.Reached, noted: s.Open}
+func newWindow(s *contract.WebhookState, most int) window {
+	w := window{mark: s.Seq, most: most, reached: s.Reached, noted: s.Open}
 	if len(s.Open) == 0 && s.Failing != nil { // by a version that names no more than this one
 		w.noted = []contract.WebhookOpen{{Seq: s.Failing.Seq, Since: s.Failing.Since}}
 	}
@@ -75,7 +80,7 @@ func (w *window) forget(seq uint64) {
 // room tells whether one more may be sent; there is always room for one. What has arrived takes none: one that is
 // refused for days holds up its own job alone.
 func (w *window) room() bool {
-	return w.open == 0 || w.open < maxOnTheWay && w.bytes < bytesOnTheWay
+	return w.open == 0 || w.open < maxOnTheWay && w.bytes < w.most
 }
 
 // add notes an event that is handed out, and gives since when it has been refused, where another has seen that.

@@ -15,7 +15,7 @@ import (
 func TestMarkIsTheEarliestOnItsWay(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
-	var w window
+	w := window{most: bytesOnTheWay}
 	open := make(map[uint64]bool)
 	last := uint64(0)
 	for range 20_000 {
@@ -56,7 +56,7 @@ func TestMarkIsTheEarliestOnItsWay(t *testing.T) {
 // What is not on its way takes no room and no memory, however much of it there is behind one that is.
 func TestOnlyWhatIsOnItsWayTakesRoom(t *testing.T) {
 	t.Parallel()
-	var w window
+	w := window{most: bytesOnTheWay}
 	w.add(1, 100)
 	for seq := uint64(2); seq < 10_000; seq++ {
 		if !w.room() {
@@ -81,7 +81,7 @@ func TestOnlyWhatIsOnItsWayTakesRoom(t *testing.T) {
 
 func TestThereIsAlwaysRoomForOne(t *testing.T) {
 	t.Parallel()
-	var w window
+	w := window{most: bytesOnTheWay}
 	w.add(1, 2*bytesOnTheWay)
 	if w.room() {
 		t.Error("room beside one that is too large")
@@ -129,7 +129,7 @@ func TestWhoTakesOverKnowsWhatIsOver(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	b := books{t: t, taken: make(map[uint64]bool), fresh: make(map[uint64]bool), since: make(map[uint64]time.Time)}
 	var s contract.WebhookState
-	w, at, open := newWindow(&s), uint64(0), []uint64(nil)
+	w, at, open := newWindow(&s, bytesOnTheWay), uint64(0), []uint64(nil)
 	handOut := func() {
 		at = max(at, w.passed())
 		w.pass(at)
@@ -176,7 +176,7 @@ func TestWhoTakesOverKnowsWhatIsOver(t *testing.T) {
 				b.taken[seq] = false // so it comes again
 			}
 			clear(b.fresh)
-			w, at, open = newWindow(&s), s.Seq, nil
+			w, at, open = newWindow(&s, bytesOnTheWay), s.Seq, nil
 		case at == all && len(open) == 1:
 			w.done(open[0])
 			b.taken[open[0]], b.fresh[open[0]] = true, true
@@ -188,7 +188,7 @@ func TestWhoTakesOverKnowsWhatIsOver(t *testing.T) {
 // What is open is named in a record that is small enough to be written twice a second.
 func TestARecordIsSmall(t *testing.T) {
 	t.Parallel()
-	var w window
+	w := window{most: bytesOnTheWay}
 	for seq := uint64(1); w.room(); seq++ {
 		w.add(1e12+2*seq, 1)
 		w.pass(1e12 + 2*seq + 1)
