@@ -113,6 +113,8 @@ type WebhookState struct {
 	V         int             `json:"v"`
 	Stream    Time            `json:"stream"`            // when the stream was made that the sequences belong to
 	Seq       uint64          `json:"seq"`               // all that it wants up to here was delivered, or set aside
+	Reached   uint64          `json:"reached,omitempty"` // and up to here, but for those that are open; absent: no further than seq
+	Open      []WebhookOpen   `json:"open,omitempty"`    // ascending
 	Delivered uint64          `json:"delivered"`         // since it was declared, repeats included
 	SetAside  uint64          `json:"setAside"`          // refused for longer than retryFor
 	Missing   uint64          `json:"missing"`           // sequences that the stream no longer had when their turn came
@@ -126,8 +128,15 @@ type WebhookState struct {
 const (
 	WebhookVersion = 1
 	MaxAside       = 100
+	MaxWebhookOpen = 256
 	MaxRefusal     = 512 // bytes of what is said of a refusal
 )
+
+// WebhookOpen is an event that was handed out and has not been taken.
+type WebhookOpen struct {
+	Seq   uint64 `json:"seq"`
+	Since Time   `json:"since,omitzero"` // when it was refused first; absent: it was not
+}
 
 // WebhookFailure is an event that is refused.
 type WebhookFailure struct {

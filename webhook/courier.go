@@ -84,11 +84,12 @@ func (c *courier) term(ctx context.Context) error {
 			}
 			reader.Close()
 			reader = other
-			r.Seq, r.Order, r.Failing, found = reader.At(), c.asked.ID, nil, false
+			r.begin(reader.At())
+			r.Order, found = c.asked.ID, false
 			c.log.Info("goes on from another place", "from", c.asked.From, "by", c.asked.By)
 		}
 		t := &trip{
-			courier: c, record: &r, reader: reader, window: window{mark: r.Seq}, dirty: !found, was: r.Failing,
+			courier: c, record: &r, reader: reader, window: newWindow(&r.WebhookState, bytesOf(len(c.o.Hooks))), dirty: !found,
 			results: make(chan result), ahead: make(map[string]chan struct{}),
 		}
 		r.Failing = nil // what is still refused says so again
@@ -116,18 +117,28 @@ func (c *courier) reader(ctx context.Context, r *record, found bool) (*feed.Read
 	case !reached:
 		return nil, stream.ErrUnavailable
 	case !found:
-		r.Stream, r.Seq = created, last
+		r.Stream = created
+		r.begin(last)
 	case !r.Stream.Equal(created.Time):
 		c.log.Warn("the stream of events was made anew; delivery begins at its first", "was", r.Seq)
-		r.Stream, r.Seq, r.Failing = created, 0, nil
+		r.Stream = created
+		r.begin(0)
 		if c.asked.ID != "" { // its sequence was of that stream, and all of this one comes
 			r.Order = c.asked.ID
 		}
 	}
+	_, known, err := c.feed.Reader(ctx, r.Reached)
+	if err != nil {
+		return nil, err
+	}
+	if !known { // other events will have those sequences
+		c.log.Warn("the stream of events has lost its end; what was delivered behind what was noted comes again", "was", r.Reached)
+		r.begin(r.Seq)
+	}
 	reader, known, err := c.feed.Reader(ctx, r.Seq)
 	if err == nil && !known {
 		c.log.Warn("the stream of events is older than what was noted; delivery goes on with what happens next", "was", r.Seq)
-		r.Seq = reader.At()
+		r.begin(reader.At())
 	}
 	return reader, err
 }
@@ -140,7 +151,6 @@ type trip struct {
 	window  window
 	rest    []*stream.Stored // read, and not yet handed out
 	dirty   bool             // there is something to be noted
-	was     *contract.WebhookFailure
 	results chan result
 	ahead   map[string]chan struct{} // of each job: closed when its last event is on its way no more
 	work    sync.WaitGroup
@@ -189,6 +199,10 @@ func (t *trip) run(ctx context.Context) error {
 func (t *trip) handOut(ctx context.Context) (more <-chan struct{}, err error) {
 	for t.window.room() {
 		if len(t.rest) == 0 {
+			if at := t.window.passed(); at > t.reader.At() { // there may be days of it behind one that is refused
+				t.reader.Pass(at)
+				t.window.pass(at)
+			}
 			batch, err := t.reader.Next(ctx)
 			if errors.Is(err, feed.ErrAnew) {
 				return nil, err
@@ -205,12 +219,11 @@ func (t *trip) handOut(ctx context.Context) (more <-chan struct{}, err error) {
 		}
 		st := t.rest[0]
 		t.rest = t.rest[1:]
-		if !t.filter.Wants(st) {
+		if st.Seq <= t.window.passed() || !t.filter.Wants(st) {
 			t.window.pass(st.Seq)
 			continue
 		}
-		t.window.add(st.Seq, len(st.Raw))
-		t.send(ctx, st)
+		t.send(ctx, st, t.window.add(st.Seq, len(st.Raw)))
 	}
 	return nil, nil
 }
@@ -224,17 +237,13 @@ func later() <-chan struct{} {
 
 // send delivers an event once the one before it of the same job is on its way no more. There are as many of
 // these as the window has room for.
-func (t *trip) send(ctx context.Context, st *stream.Stored) {
+func (t *trip) send(ctx context.Context, st *stream.Stored, since time.Time) {
 	about := st.Event.JobID
 	if about == "" {
 		about = st.Event.Unit
 	}
 	before, done := t.ahead[about], make(chan struct{})
 	t.ahead[about] = done
-	var since time.Time
-	if t.was != nil && t.was.Seq == st.Seq {
-		since = t.was.Since.Time
-	}
 	t.work.Go(func() {
 		defer close(done)
 		if before != nil {
@@ -270,6 +279,7 @@ func (t *trip) take(r result) {
 		s.Failing = r.refusal
 	}
 	if !r.over {
+		t.window.refused(r.seq, r.refusal.Since.Time)
 		return
 	}
 	if s.Failing != nil && s.Failing.Seq == r.seq {
@@ -299,7 +309,7 @@ func (t *trip) note(ctx context.Context) error {
 		return nil
 	}
 	was := t.record.WebhookState
-	t.record.Seq = t.window.mark
+	t.window.note(&t.record.WebhookState)
 	t.record.Aside = slices.Clone(t.record.Aside)
 	if err := t.record.save(ctx, t.o.Records, t.hook.Name); err != nil {
 		t.record.WebhookState = was

@@ -35,6 +35,11 @@ func load(ctx context.Context, records Records, name string) (r record, found bo
 	return r, true, nil
 }
 
+// begin lets delivery go on behind a sequence. What was known of events behind it means nothing any more.
+func (r *record) begin(seq uint64) {
+	r.Seq, r.Reached, r.Open, r.Failing = seq, 0, nil, nil
+}
+
 // save writes the record, and gives errReload where somebody else has: one who leads now.
 func (r *record) save(ctx context.Context, records Records, name string) error {
 	r.V = contract.WebhookVersion

@@ -123,6 +123,26 @@ func to(first, last int) (seqs []int) {
 	return seqs
 }
 
+// A reader that passes events, in the log, in memory or not there yet, sees those behind them.
+func TestAReaderPassesWhatItNeedNotSee(t *testing.T) {
+	t.Parallel()
+	const before = take + 50
+	w := newWorld(t, before)
+	r := w.reader(0)
+	r.Pass(before - 5)
+	got := w.collect(r, before)
+	w.say(5)
+	r.Pass(before + 2)
+	r.Pass(3) // which it has
+	got = append(got, w.collect(r, before+5)...)
+	r.Pass(before + 7)
+	w.say(4)
+	got = append(got, w.collect(r, before+9)...)
+	if want := append(append(to(before-4, before), to(before+3, before+5)...), before+8, before+9); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // Readers that begin anywhere, in the log, at its join with memory and in memory, see each event once, while
 // more are said.
 func TestReadersSeeEachEventOnce(t *testing.T) {

@@ -55,6 +55,9 @@ func (f *Feed) Reader(ctx context.Context, after uint64) (r *Reader, known bool,
 // At is the last sequence that the reader has been handed, or has passed.
 func (r *Reader) At() uint64 { return r.at }
 
+// Pass moves the reader on behind a sequence: it is not handed what it has not been handed up to there.
+func (r *Reader) Pass(seq uint64) { r.at = max(r.at, seq) }
+
 // Created tells which stream the reader reads.
 func (r *Reader) Created() time.Time { return r.created }
 

@@ -111,7 +111,6 @@ func storedOf(m *nats.Msg) (st Stored, err error) {
 	if st.At, err = time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp")); err != nil {
 		return st, err
 	}
-	st.Raw = m.Data
-	st.Event, st.Fault = contract.DecodeEvent(m.Data)
+	st.decode(m)
 	return st, nil
 }

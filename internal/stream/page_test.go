@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,6 +62,43 @@ func TestPageIsWhatFollowGives(t *testing.T) {
 	if _, err := s.Since(t.Context(), time.Now().Add(time.Hour)); !errors.Is(err, stream.ErrNotFound) {
 		t.Errorf("the future: %v", err)
 	}
+}
+
+// An event is made of its message's own bytes, however it is read: who keeps it keeps them once.
+func TestAnEventIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	s := testenv.NATS(t)
+	e := event(t, 1)
+	if _, err := s.Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.Page(t.Context(), 1, 1)
+	if err != nil || len(page) != 1 {
+		t.Fatalf("%v, %v", page, err)
+	}
+	kind, err := s.PageOf(t.Context(), e.Kind, 1, 1)
+	if err != nil || len(kind) != 1 {
+		t.Fatalf("%v, %v", kind, err)
+	}
+	one, err := s.Event(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]stream.Stored{"a page": page[0], "a page of a kind": kind[0], "one alone": one}
+	if err := s.Read(t.Context(), 1, func(st stream.Stored) error { read["all of them"] = st; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for how, st := range read {
+		if st.Event.JobID != e.JobID || !within(st.Raw, st.Event.JobID) {
+			t.Errorf("read as %s, the event keeps a copy of its bytes", how)
+		}
+	}
+}
+
+// within tells whether a text is a part of b.
+func within(b []byte, text string) bool {
+	begin, at := uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(unsafe.Pointer(unsafe.StringData(text)))
+	return at >= begin && at+uintptr(len(text)) <= begin+uintptr(len(b))
 }
 
 // A page of one kind jumps over all others, and begins where it is asked to.

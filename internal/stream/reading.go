@@ -7,12 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"tallyman/contract"
 )
 
 const (
@@ -46,11 +43,9 @@ type message struct {
 	pending uint64    // how many are still to come behind it
 }
 
-// stored decodes a message of the stream of events. The client makes each message's bytes for it alone, and nobody
-// changes them, so they are the text that the event is made of: a copy of every message is a tenth of reading it.
 func (m *message) stored() Stored {
-	st := Stored{Seq: m.seq, At: m.at, Pending: m.pending, Raw: m.Data}
-	st.Event, st.Fault = contract.DecodeEventText(unsafe.String(unsafe.SliceData(m.Data), len(m.Data)))
+	st := Stored{Seq: m.seq, At: m.at, Pending: m.pending}
+	st.decode(m.Msg)
 	return st
 }
 
