@@ -43,12 +43,14 @@ type Program struct {
 	make     bool
 	start    start
 
+	lookEvery time.Duration
+
 	retention *time.Duration // where the program has the flag
 }
 
 // New names a program and declares the flags that all of them have; the caller declares its own.
 func New(name string) *Program {
-	p := &Program{name: name, Flags: pflag.NewFlagSet(name, pflag.ContinueOnError)}
+	p := &Program{name: name, lookEvery: lookEvery, Flags: pflag.NewFlagSet(name, pflag.ContinueOnError)}
 	f := p.Flags
 	f.StringVar(&p.natsURL, "nats-url", "nats://127.0.0.1:4222", "address of NATS")
 	f.StringVar(&p.creds, "nats-credentials", "", "file with a .creds, an nkey seed or a line user:password; never given as a value")
@@ -179,6 +181,7 @@ func (p *Program) run(ctx context.Context, build func(context.Context, *Program)
 		return err
 	}
 	p.Watch("nats", p.Stream.Ready)
+	p.parts = append(p.parts, (&upkeep{p: p, every: p.lookEvery}).part())
 	if err := build(ctx, p); err != nil {
 		return err
 	}

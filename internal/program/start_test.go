@@ -72,6 +72,7 @@ func begin(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := &running{t: t, admin: free(t), log: new(lines), code: make(chan int, 1)}
 	end, p := make(chan struct{}), program.New("bridge")
+	p.LookEvery(50 * time.Millisecond)
 	args = append(args, "--admin", r.admin, "--replicas", "1", "--allow-fewer-replicas")
 	go func() {
 		r.code <- p.Main(args, r.log, func(_ context.Context, p *program.Program) error {
@@ -316,4 +317,36 @@ func TestWaitsForItsPassword(t *testing.T) {
 	r.says(http.StatusServiceUnavailable, "Authorization Violation")
 	write("clerk:right")
 	r.says(http.StatusOK, "ok")
+}
+
+func TestASettingThatIsChangedLaterIsNamed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, free(t), &server.Options{})
+	r := begin(t, "--nats-url", s.ClientURL())
+	r.says(http.StatusOK, "ok")
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := js.Stream(t.Context(), contract.BucketStream(contract.BucketClaims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := func(allowed bool) {
+		set := claims.CachedInfo().Config
+		set.AllowDirect = allowed
+		if _, err := js.UpdateStream(t.Context(), set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	direct(true)
+	r.says(http.StatusServiceUnavailable, "streams: stream KV_claims: allow direct is true, needed is false: change it with `nats stream edit KV_claims`")
+	direct(false)
+	r.says(http.StatusOK, "ok")
+	r.once("allow direct")
 }
