@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
@@ -85,6 +87,35 @@ func TestAReleaseHasItsVersionAsATag(t *testing.T) {
 	}
 	if d, err := remote.Head(tag, remote.WithContext(t.Context())); err != nil || d.Digest.String() != digest {
 		t.Errorf("under 1.2.3 lies %v (%v), want %s", d, err, digest)
+	}
+}
+
+// Nodes that have a release's image never ask for it again, so its tag stays what it is.
+func TestAReleaseThatIsThereStays(t *testing.T) {
+	t.Parallel()
+	host := newRegistry(t)
+	tag, err := name.NewTag(host + "/p/own-image:1.2.3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(tag, empty.Image, remote.WithContext(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	push := []string{"--push", "--registry", host + "/p", "--only", "own-image", "--version"}
+	code, _, fault := command(t, nil, append(push, "1.2.3")...)
+	if code != 1 || !strings.Contains(fault, "own-image:1.2.3 is another image already") || !strings.Contains(fault, "another version") {
+		t.Errorf("it ended with %d and said %q", code, fault)
+	}
+	want, err := empty.Image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := remote.Head(tag, remote.WithContext(t.Context())); err != nil || d.Digest != want {
+		t.Errorf("under 1.2.3 lies %v (%v), want %s", d, err, want)
+	}
+	first, again := build(t, nil, append(push, "1.2.4")...), build(t, nil, append(push, "1.2.4")...)
+	if !maps.Equal(first, again) {
+		t.Errorf("pushed twice, it is %v and then %v", first, again)
 	}
 }
 

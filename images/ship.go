@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
 // contentTag names an image by its own digest, so that a tag never moves: not to another program, not to another label.
@@ -48,12 +51,41 @@ func reference(o Options, r Recipe, image v1.Image) (name.Tag, error) {
 func (o Options) push(ctx context.Context, tag name.Tag, image v1.Image) error {
 	tags := []name.Tag{tag}
 	if o.Origin.Version != "" && o.As == "" {
-		tags = append(tags, tag.Context().Tag(o.Origin.Version))
+		release := tag.Context().Tag(o.Origin.Version)
+		if err := stays(ctx, release, image); err != nil {
+			return err
+		}
+		tags = append(tags, release)
 	}
 	for _, tag := range tags {
-		if err := remote.Write(tag, image, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-			return fmt.Errorf("pushing %s (is the registry there, does it want `docker login`, does it speak only HTTP: --insecure?): %w", tag, err)
+		if err := remote.Write(tag, image, registryOptions(ctx)...); err != nil {
+			return unreachable("pushing", tag, err)
 		}
 	}
 	return nil
+}
+
+// stays refuses a release whose tag is another image already: a node that has that one would never ask for this one.
+func stays(ctx context.Context, tag name.Tag, image v1.Image) error {
+	have, err := remote.Head(tag, registryOptions(ctx)...)
+	var answer *transport.Error
+	switch {
+	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
+		return nil
+	case err != nil:
+		return unreachable("looking for", tag, err)
+	}
+	digest, err := image.Digest()
+	if err == nil && have.Digest != digest {
+		err = fmt.Errorf("%s is another image already (%s, this is %s), and a tag never moves: push this one under another version", tag, have.Digest, digest)
+	}
+	return err
+}
+
+func registryOptions(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)}
+}
+
+func unreachable(what string, tag name.Tag, err error) error {
+	return fmt.Errorf("%s %s (is the registry there, does it want `docker login`, does it speak only HTTP: --insecure?): %w", what, tag, err)
 }
