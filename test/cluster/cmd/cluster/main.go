@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,9 @@ const toolsEnv = "TALLYMAN_CLUSTER_TOOLS"
 
 // extraEnv names tools that the cluster does not need, but the program: helm4 and skaffold.
 const extraEnv = "TALLYMAN_CLUSTER_EXTRA"
+
+// beganEnv is when `make e2e` and its like were typed, in seconds of the epoch.
+const beganEnv = "TALLYMAN_CLUSTER_BEGAN"
 
 func main() {
 	enclosure.Role()
@@ -154,7 +158,7 @@ func inside(args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	fmt.Fprintf(os.Stderr, "cluster: up in %.1f s\n", time.Since(began).Seconds())
+	fmt.Fprintf(os.Stderr, "cluster: up in %.1f s%s\n", time.Since(began).Seconds(), sinceCommand())
 	bin, err := c.LinkTools(tools, self)
 	if err != nil {
 		return 1, err
@@ -171,6 +175,15 @@ func inside(args []string) (int, error) {
 		return exit.ExitCode(), nil
 	}
 	return 0, err
+}
+
+// sinceCommand tells how long ago the command was typed that builds, if need be, what a cluster is of.
+func sinceCommand() string {
+	began, err := strconv.ParseInt(os.Getenv(beganEnv), 10, 64)
+	if err != nil {
+		return "" // who runs this program by hand has waited for no build
+	}
+	return fmt.Sprintf(", %d s after the command began", time.Now().Unix()-began)
 }
 
 func printParts() error {
