@@ -184,7 +184,8 @@ func TestRightsForAnOutsideNATS(t *testing.T) {
 	want := expected("default")
 	delete(want, "admin")
 	for _, u := range conf.Users {
-		if diff := cmp.Diff(want[u.User].Publish, sorted(u.Permissions.Publish.Allow)); diff != "" {
+		p, s := u.Permissions.Publish, u.Permissions.Subscribe
+		if diff := cmp.Diff(want[u.User], rights{sorted(p.Allow), sorted(s.Allow)}); diff != "" {
 			t.Errorf("%s:\n%s", u.User, diff)
 		}
 		delete(want, u.User)

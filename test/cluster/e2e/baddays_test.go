@@ -49,7 +49,7 @@ func TestWhatIsWrongIsNamedAndComesGoodWhenItIsMended(t *testing.T) {
 			spoil: func() { w.askQueue("DeleteQueue", map[string]any{"QueueUrl": w.queueURL("default")}) },
 			mend:  func() { w.askQueue("CreateQueue", map[string]any{"QueueName": "default"}) },
 		}, {
-			component: "aggregator", names: "stream KV_claims: allow direct is true, needed is false",
+			component: "aggregator", names: claimsAreDirect,
 			spoil: func() { w.allowDirect(true) },
 			mend:  func() { w.allowDirect(false) },
 		},
@@ -66,10 +66,22 @@ func TestWhatIsWrongIsNamedAndComesGoodWhenItIsMended(t *testing.T) {
 	for _, d := range days {
 		w.comesGood(d)
 	}
+	// What is changed later is named by those who are at work already.
+	w.allowDirect(true)
+	for _, d := range days {
+		w.readyzTells(d, claimsAreDirect)
+	}
+	w.allowDirect(false)
+	for _, d := range days {
+		w.comesGood(d)
+	}
 	w.isReachable()
 	w.becomes(w.submit(quick()), "succeeded", long)
 	w.settles(patience, map[string]int{"succeeded": 1})
 }
+
+// claimsAreDirect is how a setting of the claims is named by which one stale read would cost a run.
+const claimsAreDirect = "stream KV_claims: allow direct is true, needed is false"
 
 // restarts takes a component's pod away, and notes which one comes.
 func (w *tallyman) restarts(d *badDay) {
@@ -85,16 +97,7 @@ func (w *tallyman) restarts(d *badDay) {
 // isNamed waits until the new pod says what is wrong, to whoever asks and in one line of its log, and is not Ready.
 func (w *tallyman) isNamed(d *badDay) {
 	w.t.Helper()
-	w.Eventually(2*time.Minute, d.component+" names "+d.names, func(ctx context.Context) error {
-		code, said, err := get(ctx, "http://"+d.pod.Status.PodIP+":8081/readyz")
-		if err != nil {
-			return err
-		}
-		if code != http.StatusServiceUnavailable || !strings.Contains(said, d.names) {
-			return fmt.Errorf("/readyz answered %d: %s", code, said)
-		}
-		return nil
-	})
+	w.readyzTells(d, d.names)
 	w.Always(5*time.Second, d.component+" is not Ready", func(ctx context.Context) error {
 		pod, err := w.Client().CoreV1().Pods(w.namespace).Get(ctx, d.pod.Name, metav1.GetOptions{})
 		if err == nil && isReady(pod) {
@@ -103,6 +106,21 @@ func (w *tallyman) isNamed(d *badDay) {
 		return err
 	})
 	w.saysOnce(d)
+}
+
+// readyzTells waits until whoever asks the pod whether it is ready is told what is wrong.
+func (w *tallyman) readyzTells(d *badDay, names string) {
+	w.t.Helper()
+	w.Eventually(2*time.Minute, d.component+" names "+names, func(ctx context.Context) error {
+		code, said, err := get(ctx, "http://"+d.pod.Status.PodIP+":8081/readyz")
+		if err != nil {
+			return err
+		}
+		if code != http.StatusServiceUnavailable || !strings.Contains(said, names) {
+			return fmt.Errorf("/readyz answered %d: %s", code, said)
+		}
+		return nil
+	})
 }
 
 // saysOnce looks for the one line in the log that names the fault, however often it was tried.

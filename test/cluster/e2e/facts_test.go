@@ -167,8 +167,19 @@ func TestAnEvictedAttemptSpendsNoRetry(t *testing.T) {
 	if first := j.Attempts[0]; first.Ending != "disrupted" || first.Reason != "Evicted" {
 		t.Errorf("the first attempt is %+v", first)
 	}
-	if voices := w.saidOnce(id)["attempt-disrupted"]; len(voices) != 1 {
+	said := w.saidOnce(id)
+	if voices := said["attempt-disrupted"]; len(voices) != 1 {
 		t.Errorf("the eviction was said by %v", voices)
+	}
+	if voices := said["attempt-failed"]; len(voices) != 0 {
+		t.Errorf("that the attempt failed was said by %v", voices)
+	}
+	unit, err := w.Client().BatchV1().Jobs(w.namespace).Get(t.Context(), w.unitOf(id), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unit.Status.Failed != 0 {
+		t.Errorf("Kubernetes has counted %d failures", unit.Status.Failed)
 	}
 	if s := w.stats(); s.FailedJob != 0 || s.JobRetry != 0 {
 		t.Errorf("the books say %+v", s)
@@ -247,12 +258,13 @@ func TestADeletedPodIsAnAttempt(t *testing.T) {
 	if first := j.Attempts[0]; first.Ending != "failed" || first.Reason != "Deleted" {
 		t.Errorf("the first attempt is %+v", first)
 	}
+	w.isSaid(t, id, "attempt-failed", 1, map[string]string{"bridge": "Deleted"}, nil)
 	w.cancel(id)
 }
 
 // What ends and goes while no bridge looks is judged by the next one: a Kubernetes Job that it had seen is deleted, one
 // that it never saw is made and deleted, others are made and fail, one of them by what Kubernetes alone knows. One that
-// went well is gone, too, and stays what its processor said.
+// went well is gone, too, and stays what its processor said; one that failed can be asked for again when it is gone.
 func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	t.Parallel()
 	w := ownInstall(t)
@@ -305,6 +317,18 @@ func TestWhatHappensWhileTheBridgeIsAway(t *testing.T) {
 	if voices := w.saidOnce(well)["succeeded"]; !slices.Equal(voices, []string{"processor"}) || len(j.Attempts) != 1 || j.Attempts[0].Ending != "succeeded" {
 		t.Errorf("what went well is %+v, said by %v", j, voices)
 	}
+	// What Kubernetes has forgotten can run again: its task is in the claim.
+	w.deleteUnit(permanent)
+	if err := w.ask(t.Context(), "POST", "/jobs/"+permanent+"/requeue", map[string]int{"run": 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.Eventually(long, "it has failed again", func(ctx context.Context) error {
+		j, err := w.job(ctx, permanent)
+		if again := []jobRun{{1, "failed", "AppError"}, {2, "failed", "AppError"}}; err == nil && !slices.Equal(j.Runs, again) {
+			err = fmt.Errorf("its runs are %+v", j.Runs)
+		}
+		return err
+	})
 }
 
 // judged waits until a job has failed, and looks that its run and each of its attempts failed for this reason.
@@ -347,13 +371,7 @@ func TestNothingLeavesTheQueueBeforeItsPodCanRun(t *testing.T) {
 				})
 			}
 			w.becomes(id, "queued", patience)
-			w.Always(10*time.Second, "the job is queued", func(ctx context.Context) error {
-				j, err := w.job(ctx, id)
-				if err == nil && j.State != "queued" {
-					err = fmt.Errorf("it is %s", j.State)
-				}
-				return err
-			})
+			w.keeps("own", []string{id})
 			if name == "missing Secret" { // and when it is mended, the job runs
 				x := w.comesTo(id, "keda-not-ready", "absent")
 				w.Kubectl("-n", w.namespace, "create", "secret", "generic", "absent", "--from-literal=A=b")

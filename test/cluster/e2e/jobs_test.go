@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tallyman/contract"
 	"tallyman/test/cluster"
 )
 
@@ -54,14 +55,16 @@ func TestABurstOfTwentyMakesTwentyKubernetesJobs(t *testing.T) {
 	if s.Units["noop"] != 0 || s.Units["duplicate"] != 0 || s.Units["claimFailed"] != 0 {
 		t.Errorf("the units say %v", s.Units)
 	}
+	w.explains("default", contract.KindScaledJob, contract.Normal, "Created", "KEDAJobsCreated")
 }
 
-// No more units than `max` are ever unfinished, and all jobs end.
+// As many units as `max` are unfinished, never more, and all jobs end.
 func TestNoMoreThanMaxAtATime(t *testing.T) {
 	t.Parallel()
 	const jobs = 100
 	w := install(t, `queues=[{"name":"default","max":5,"types":[{"name":"process-data"}]}]`)
 	w.submitAll(jobs, quick())
+	most := 0
 	w.Eventually(2*long, "all have ended, and never more than 5 were under way", func(ctx context.Context) error {
 		units, err := w.units(ctx)
 		if err != nil {
@@ -76,8 +79,12 @@ func TestNoMoreThanMaxAtATime(t *testing.T) {
 		if unfinished > 5 {
 			return fmt.Errorf("%w: %d Kubernetes Jobs are unfinished", cluster.ErrNever, unfinished)
 		}
+		most = max(most, unfinished)
 		return w.inState(ctx, "succeeded", jobs)
 	})
+	if most != 5 {
+		t.Errorf("of %d jobs at most %d were under way, and 5 may be", jobs, most)
+	}
 }
 
 // A job that always fails has three pods, each with the same task, and the books count as the seed did.

@@ -120,7 +120,7 @@ func TestAnImageThatIsNotThere(t *testing.T) {
 	w := install(t, checksums(missing))
 	w.giveSalt()
 	ids := []string{w.submitChecksum(), w.submitChecksum(), w.submitChecksum()}
-	w.explains("checksums", contract.KindPod, missing, "Failed", "BackOff")
+	w.explains("checksums", contract.KindPod, contract.Warning, missing, "Failed", "BackOff")
 	w.keeps("checksums", ids)
 	pods, err := w.pods(t.Context())
 	if err != nil {
@@ -142,7 +142,7 @@ func TestASecretThatIsNotThere(t *testing.T) {
 	t.Run("in the environment", func(t *testing.T) {
 		w := install(t, checksums(image))
 		ids := []string{w.submitChecksum(), w.submitChecksum()}
-		w.explains("checksums", contract.KindScaledJob, "Name:checksum,", "KEDAScalerFailed")
+		w.explains("checksums", contract.KindScaledJob, contract.Warning, "Name:checksum,", "KEDAScalerFailed")
 		w.keeps("checksums", ids)
 		if pods, err := w.pods(t.Context()); err != nil || len(pods) > 0 {
 			t.Errorf("%d pods, %v", len(pods), err)
@@ -176,7 +176,7 @@ func TestASecretThatIsNotThere(t *testing.T) {
 		w := install(t, values)
 		w.giveSalt()
 		id := w.submitChecksum()
-		w.explains("checksums", contract.KindPod, `"absent" not found`, "FailedMount")
+		w.explains("checksums", contract.KindPod, contract.Warning, `"absent" not found`, "FailedMount")
 		w.keeps("checksums", []string{id})
 		w.Kubectl("-n", w.namespace, "create", "secret", "generic", "absent", "--from-literal=a=b")
 		w.checked(id)
@@ -185,7 +185,7 @@ func TestASecretThatIsNotThere(t *testing.T) {
 
 // explains waits until Kubernetes' words on a kind of object of a queue, which hold this text, are on the stream SCALING
 // under one of these reasons.
-func (w *tallyman) explains(queue, kind, text string, reasons ...string) {
+func (w *tallyman) explains(queue, kind string, severity contract.Severity, text string, reasons ...string) {
 	w.t.Helper()
 	s := w.tap()
 	w.Eventually(long, fmt.Sprintf("SCALING says of a %s: %s", kind, text), func(ctx context.Context) error {
@@ -193,7 +193,7 @@ func (w *tallyman) explains(queue, kind, text string, reasons ...string) {
 		var said []string
 		err := s.Scaling(ctx, queue, time.Now().Add(-time.Hour), func(e contract.Scaling) error {
 			said = append(said, fmt.Sprintf("%s %s: %s: %s", e.Kind, e.Name, e.Reason, e.Message))
-			if e.Kind != kind || e.Severity != contract.Warning || !strings.Contains(e.Message, text) {
+			if e.Kind != kind || e.Severity != severity || !strings.Contains(e.Message, text) {
 				return nil
 			}
 			found = true
