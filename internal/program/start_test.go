@@ -165,6 +165,21 @@ func serve(t *testing.T, addr string, o *server.Options) *server.Server {
 	return s
 }
 
+// administrator is somebody who may change everything, until the test ends.
+func administrator(t *testing.T, s *server.Server) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
 func TestWaitsForNATS(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0") // somebody else, who hangs up
@@ -238,15 +253,7 @@ func TestWaitsForCredentials(t *testing.T) {
 func TestWaitsForABucketToBeMended(t *testing.T) {
 	t.Parallel()
 	s := serve(t, free(t), &server.Options{})
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := administrator(t, s)
 	claims := jetstream.StreamConfig{
 		Name: contract.BucketStream(contract.BucketClaims), Subjects: []string{contract.BucketSubject(contract.BucketClaims, ">")},
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DenyDelete: true, AllowDirect: true,
@@ -324,15 +331,7 @@ func TestASettingThatIsChangedLaterIsNamed(t *testing.T) {
 	s := serve(t, free(t), &server.Options{})
 	r := begin(t, "--nats-url", s.ClientURL())
 	r.says(http.StatusOK, "ok")
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := administrator(t, s)
 	claims, err := js.Stream(t.Context(), contract.BucketStream(contract.BucketClaims))
 	if err != nil {
 		t.Fatal(err)
