@@ -43,7 +43,7 @@ type Program struct {
 	make     bool
 	start    start
 
-	lookEvery time.Duration
+	lookEvery time.Duration // at streams and buckets
 
 	retention *time.Duration // where the program has the flag
 }
@@ -181,7 +181,7 @@ func (p *Program) run(ctx context.Context, build func(context.Context, *Program)
 		return err
 	}
 	p.Watch("nats", p.Stream.Ready)
-	p.parts = append(p.parts, (&upkeep{p: p, every: p.lookEvery}).part())
+	p.parts = append(p.parts, (&upkeep{p: p}).part())
 	if err := build(ctx, p); err != nil {
 		return err
 	}

@@ -349,3 +349,28 @@ func TestASettingThatIsChangedLaterIsNamed(t *testing.T) {
 	r.says(http.StatusOK, "ok")
 	r.once("allow direct")
 }
+
+// While NATS is away that alone is told, and not that every stream is missing.
+func TestNATSThatGoesAwayIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	o := &server.Options{}
+	s := serve(t, free(t), o)
+	r := begin(t, "--nats-url", s.ClientURL())
+	r.says(http.StatusOK, "ok")
+	s.Shutdown()
+	s.WaitForShutdown()
+	r.says(http.StatusServiceUnavailable, "nats: NATS does not answer, or cannot store")
+	again, err := server.NewServer(o) // with the same store
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Start()
+	t.Cleanup(func() {
+		again.Shutdown()
+		again.WaitForShutdown()
+	})
+	r.says(http.StatusOK, "ok")
+	if found := r.log.with("not ready"); found != nil {
+		t.Errorf("it calls wrong what was only away: %v", found)
+	}
+}

@@ -20,7 +20,6 @@ const (
 // run, and would be named at the next start only, weeks later.
 type upkeep struct {
 	p     *Program
-	every time.Duration
 	named service.Fault
 
 	mu    sync.Mutex
@@ -37,13 +36,13 @@ func (u *upkeep) part() service.Part {
 }
 
 func (u *upkeep) run(ctx context.Context) error {
-	for wait := u.every; ; {
+	for wait := u.p.lookEvery; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
 		}
-		wait = u.every
+		wait = u.p.lookEvery
 		if u.look(ctx) != nil {
 			wait = min(wait, lookAgain)
 		}
